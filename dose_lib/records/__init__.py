@@ -1,0 +1,86 @@
+"""The data model: one module a noun, names and units as in `contract.csv`.
+
+Records are immutable values. A missing value is None; a list is always a list.
+`contract()` gives the meaning, unit and DICOM source of every name.
+"""
+
+from __future__ import annotations
+
+from dose_lib.records.ct import CtEvent, CtSource, DoseCheck, SsdeAlternative, SsdeAtZ
+from dose_lib.records.device import Device
+from dose_lib.records.dictionary import ContractName, contract
+from dose_lib.records.enums import (
+    AgeSource,
+    CtAcquisitionType,
+    EstimateStatistic,
+    Laterality,
+    MgMode,
+    Modality,
+    Phantom,
+    Plane,
+    PregnancyStatus,
+    SetRole,
+    Severity,
+    Sex,
+    SizeSource,
+    SourceKind,
+    StepStatus,
+    TzSource,
+    XRayEventType,
+)
+from dose_lib.records.identity import IdentifyingText, Identity, OtherPatientId, Staff
+from dose_lib.records.nuclear import Administration, Estimate, EstimateParameter, OrganDose
+from dose_lib.records.part import DerivedValue, Extra, Fiducial, Part, Patient, Totals, TotalsPlane
+from dose_lib.records.source import Code, Issue, Provenance, SourceObject
+from dose_lib.records.xray import Filter, Pulse, RelativeExposure, XRayEvent
+
+__all__ = [
+    "Administration",
+    "AgeSource",
+    "Code",
+    "ContractName",
+    "CtAcquisitionType",
+    "CtEvent",
+    "CtSource",
+    "DerivedValue",
+    "Device",
+    "DoseCheck",
+    "Estimate",
+    "EstimateParameter",
+    "EstimateStatistic",
+    "Extra",
+    "Fiducial",
+    "Filter",
+    "IdentifyingText",
+    "Identity",
+    "Issue",
+    "Laterality",
+    "MgMode",
+    "Modality",
+    "OrganDose",
+    "OtherPatientId",
+    "Part",
+    "Patient",
+    "Phantom",
+    "Plane",
+    "PregnancyStatus",
+    "Provenance",
+    "Pulse",
+    "RelativeExposure",
+    "SetRole",
+    "Severity",
+    "Sex",
+    "SizeSource",
+    "SourceKind",
+    "SourceObject",
+    "SsdeAlternative",
+    "SsdeAtZ",
+    "Staff",
+    "StepStatus",
+    "Totals",
+    "TotalsPlane",
+    "TzSource",
+    "XRayEvent",
+    "XRayEventType",
+    "contract",
+]

@@ -1,0 +1,222 @@
+"""Every setting: its name, default and help. The settings page of the docs is made from this.
+
+Read in this order, later wins: defaults, `doseloop.toml` in the home folder, environment
+(`DOSE_` + name in capitals). Paths below the home folder are properties, so that one
+folder is the whole installation and can be backed up, moved and deleted as one.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from dose_lib.errors import SettingsError, did_you_mean
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def default_home() -> Path:
+    """Folder of this installation: `DOSE_HOME`, else the user's data folder."""
+    if home := os.environ.get("DOSE_HOME"):
+        return Path(home).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "doseloop"
+
+
+class Settings(BaseModel):
+    """Settings of one installation; immutable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(default_factory=default_home, description="Folder of the installation.")
+
+    site_name: str = Field("My hospital", description="Name shown on reports and dashboards.")
+    country: str = Field(
+        "GB", min_length=2, max_length=2, description="ISO country code; chooses national levels."
+    )
+    timezone: str = Field(
+        "Europe/London", description="IANA zone of the site; days and weeks are cut in it."
+    )
+    show_operators: Literal["name", "code", "none"] = Field(
+        "code", description="How members of staff appear: by name, by code, or not at all."
+    )
+
+    ae_title: str = Field(
+        "DOSELOOP", min_length=1, max_length=16, description="Our DICOM application entity title."
+    )
+    dicom_host: str = Field("127.0.0.1", description="Address the DICOM listener binds to.")
+    dicom_port: int = Field(11112, ge=0, le=65535, description="Port of the DICOM listener.")
+    dicom_max_associations: int = Field(
+        20, ge=1, le=500, description="DICOM associations accepted at the same time."
+    )
+    dicom_max_pdu: int = Field(
+        131072, ge=4096, le=1048576, description="Largest DICOM PDU accepted, bytes."
+    )
+    dicom_timeout_s: float = Field(
+        60.0, gt=0, description="Seconds without traffic after which an association is closed."
+    )
+    max_object_mb: int = Field(50, ge=1, description="Largest object taken in, megabytes.")
+
+    read_workers: int = Field(1, ge=1, le=32, description="Processes that read objects.")
+    store_query_timeout_s: float = Field(
+        60.0, gt=0, description="Seconds after which a query to the served store is stopped."
+    )
+    store_memory: str = Field("2GB", description="Memory the store may use for queries.")
+    store_port: int = Field(
+        0, ge=0, le=65535, description="Loopback port of the served store; 0 chooses a free one."
+    )
+    health_host: str = Field("127.0.0.1", description="Address of the health page.")
+    health_port: int = Field(
+        8104, ge=0, le=65535, description="Port of health, metrics and the decisions door."
+    )
+    dashboards_host: str = Field("127.0.0.1", description="Address of the dashboards.")
+    dashboards_port: int = Field(5006, ge=0, le=65535, description="Port of the dashboards.")
+    dashboards_refresh_s: float = Field(
+        5.0, gt=0, description="Seconds between looks for new data on a dashboard."
+    )
+
+    minimum_n: int = Field(
+        20, ge=1, description="Patients a practice needs before it gets a verdict (ICRP 135)."
+    )
+    child_age_y: float = Field(
+        16.0, gt=0, le=21, description="Patients younger than this are children, years."
+    )
+    small_cell_n: int = Field(
+        5, ge=0, description="Statistics of fewer studies than this are hidden in shared output."
+    )
+
+    llm: str | None = Field(
+        None, description="LangChain chat model, such as `ollama:qwen3:4b`; unset: none is used."
+    )
+    llm_base_url: str | None = Field(None, description="Address of the chat model's server.")
+    llm_api_key: SecretStr | None = Field(
+        None, description="Key of the chat model; give it by environment, never in a file."
+    )
+    llm_is_local: bool = Field(
+        False, description="True if the model runs in the hospital: the outbound gate may relax."
+    )
+    llm_timeout_s: float = Field(20.0, gt=0, description="Seconds to wait for the chat model.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("no IANA time zone; write it as in Europe/Berlin") from None
+        return name
+
+    @property
+    def config_file(self) -> Path:
+        """`doseloop.toml`."""
+        return self.home / "doseloop.toml"
+
+    @property
+    def site_dir(self) -> Path:
+        """What the site owns: devices, local levels, schedule."""
+        return self.home / "site"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Key files, mode 0700; back them up apart from the data."""
+        return self.home / "keys"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Received bytes that wait to be read."""
+        return self.home / "spool"
+
+    @property
+    def archive_dir(self) -> Path:
+        """Every object that was read, with its sidecar."""
+        return self.home / "archive"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Objects that could not be read, with the reason."""
+        return self.home / "quarantine"
+
+    @property
+    def store_file(self) -> Path:
+        """The DuckDB store; one process owns it."""
+        return self.home / "store" / "doseloop.duckdb"
+
+    @property
+    def run_dir(self) -> Path:
+        """Endpoints and tokens of the running service, mode 0700."""
+        return self.home / "run"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Reports and their run records."""
+        return self.home / "reports"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Structured logs; no identifiers of patients."""
+        return self.home / "logs"
+
+    @property
+    def is_exposed(self) -> bool:
+        """True if a web page or the health door would listen beyond loopback."""
+        return any(h not in _LOOPBACK for h in (self.health_host, self.dashboards_host))
+
+
+def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
+    """Settings of an installation from its file, the environment and `overrides`.
+
+    Parameters
+    ----------
+    home
+        Folder of the installation; default `default_home()`.
+    **overrides
+        Settings by name; they win over file and environment.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown name or a value that does not fit, with file, name and value.
+    """
+    folder = (home or default_home()).expanduser()
+    file = folder / "doseloop.toml"
+    values: dict[str, Any] = _from_file(file) | _from_environment() | overrides
+    values["home"] = folder
+    for name in values:
+        if name not in Settings.model_fields:
+            raise SettingsError(
+                f"unknown setting {name!r}",
+                where=str(file),
+                todo=did_you_mean(name, Settings.model_fields),
+            )
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        seen = "a secret" if "key" in name else repr(first.get("input"))
+        raise SettingsError(
+            f"{name} = {seen} is not usable: {first['msg']}",
+            where=str(file),
+            todo=f"{name}: {Settings.model_fields[name].description}" if name != "?" else None,
+        ) from None
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"the settings file cannot be read ({error})", expected="TOML", where=str(file)
+        ) from None
+
+
+def _from_environment() -> dict[str, Any]:
+    found = {name: os.environ.get(f"DOSE_{name.upper()}") for name in Settings.model_fields}
+    return {name: value for name, value in found.items() if value is not None and name != "home"}

@@ -1,0 +1,1 @@
+"""Background processes and the `dose` command, on the public names of `dose_lib`."""
