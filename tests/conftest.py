@@ -1,0 +1,67 @@
+"""Fixtures for all tests: a fresh installation, real objects where they are, loud skips."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dose_lib.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[1]
+# Programs that only tests need, and the Debian package each comes with.
+PACKAGES = {
+    "chromium": "chromium",
+    "storescu": "dcmtk",
+    "dsrdump": "dcmtk",
+    "Orthanc": "orthanc",
+    "java": "default-jre-headless",
+    "dciodvfy": "dicom3tools",
+}
+_missing: set[str] = set()
+
+
+def require(program: str) -> str:
+    """Path of a system program; skips the test without it, fails where all are required."""
+    found = shutil.which(program)
+    if found is None:
+        _missing.add(PACKAGES[program])
+        message = f"{program} is not installed: sudo apt-get install -y {PACKAGES[program]}"
+        if os.environ.get("DOSE_REQUIRE_ALL") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _missing:
+        terminalreporter.section("NOT TESTED: system packages are missing", sep="!", red=True)
+        terminalreporter.line(f"sudo apt-get install -y {' '.join(sorted(_missing))}")
+
+
+def corpus_folder() -> Path:
+    """Folder of the real dose objects: DOSE_CORPUS, else shared/corpus beside the checkout."""
+    return Path(os.environ.get("DOSE_CORPUS") or ROOT.parent / "shared" / "corpus")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Folder of real dose objects; they are not part of the project, so the test may skip."""
+    folder = corpus_folder()
+    if not (folder / "expected.csv").is_file():
+        pytest.skip("the real dose objects are not here (DOSE_CORPUS names their folder)")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A fresh installation in a folder of its own, on free ports."""
+    for name in list(os.environ):
+        if name.startswith("DOSE_") and name not in ("DOSE_REQUIRE_ALL", "DOSE_CORPUS"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("DOSE_HOME", str(home))
+    yield load_settings(home, dicom_port=0, health_port=0, dashboards_port=0)
