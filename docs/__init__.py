@@ -1,0 +1,1 @@
+"""Documentation; pages that repeat code are generated from it (`make docs`)."""
