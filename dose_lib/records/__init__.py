@@ -28,6 +28,7 @@ from dose_lib.records.enums import (
     TzSource,
     XRayEventType,
 )
+from dose_lib.records.finding import Decision, Finding, FindingState, finding_id
 from dose_lib.records.identity import IdentifyingText, Identity, OtherPatientId, Staff
 from dose_lib.records.nuclear import Administration, Estimate, EstimateParameter, OrganDose
 from dose_lib.records.part import DerivedValue, Extra, Fiducial, Part, Patient, Totals, TotalsPlane
@@ -42,6 +43,7 @@ __all__ = [
     "CtAcquisitionType",
     "CtEvent",
     "CtSource",
+    "Decision",
     "DerivedValue",
     "Device",
     "DoseCheck",
@@ -51,6 +53,8 @@ __all__ = [
     "Extra",
     "Fiducial",
     "Filter",
+    "Finding",
+    "FindingState",
     "IdentifyingText",
     "Identity",
     "Issue",
@@ -83,4 +87,5 @@ __all__ = [
     "XRayEvent",
     "XRayEventType",
     "contract",
+    "finding_id",
 ]
