@@ -1,0 +1,86 @@
+"""One key for a concept, whatever scheme it was sent in.
+
+The standard moved from SNOMED-RT (`SRT`, in files also `SNM3`, `99SDM`) to SNOMED CT
+(`SCT`); devices send either, and mix them in one file. `srt_sct.csv` beside this module
+pairs the codes of the context groups that dose templates use.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from dose_lib.codes.concept import Concept
+
+# Spellings of a scheme that arrive (reference: dicom_dose §3, rows 4 and 5).
+_SCHEMES = {
+    "SNM3": "SRT",
+    "99SDM": "SRT",
+    "SNOMED-RT": "SRT",
+    "SNOMED-CT": "SCT",
+    "SNOMEDCT": "SCT",
+    "UCM": "UCUM",
+    "LOINC": "LN",
+    "DICOM": "DCM",
+}
+# "X or X compound" of the older CID 10006 and 10016 (all real reports with filters send these);
+# SNOMED CT has classes of their own for them, which is no difference for a filter or anode.
+_COMPOUNDS = {
+    "C-120F9": "12503006",  # aluminium
+    "C-127F9": "66925006",  # copper
+    "C-137F9": "41967008",  # silver
+    "C-150F9": "71128006",  # molybdenum
+    "C-164F9": "26194003",  # tungsten
+    "C-167F9": "59801003",  # rhodium
+}
+# UMLS codes seen in dose reports in place of SNOMED (vendor_deviations §3.2, "coding change").
+_UMLS = {
+    "C0860888": "116152004",  # spiral acquisition
+    "C0222600": "73056007",  # right breast
+    "C0222601": "80248007",  # left breast
+}
+
+
+@cache
+def _sct_of() -> dict[str, str]:
+    text = files("dose_lib.codes").joinpath("srt_sct.csv").read_text(encoding="ascii")
+    pairs = (line.split(",") for line in text.splitlines()[1:])
+    return dict(pairs) | _COMPOUNDS
+
+
+@cache
+def _srt_of() -> dict[str, str]:
+    return {sct: srt for srt, sct in _sct_of().items()}  # compounds last: what devices send
+
+
+def fold(value: str | None, scheme: str | None) -> str:
+    """Key of a code as sent, the same for all its aliases.
+
+    Parameters
+    ----------
+    value
+        Code value; None or empty gives the empty key.
+    scheme
+        Coding scheme designator, in any of the spellings that arrive.
+
+    Returns
+    -------
+    str
+        ``SCHEME:value``, comparable with `Concept.key`; ``""`` without a value.
+    """
+    value = (value or "").strip()
+    if not value:
+        return ""
+    name = (scheme or "").strip().upper()
+    name = _SCHEMES.get(name, name)
+    if name == "SRT" and (sct := _sct_of().get(value.upper())):
+        return f"SCT:{sct}"
+    if name == "UMLS" and (sct := _UMLS.get(value)):
+        return f"SCT:{sct}"
+    return f"{name}:{value}"
+
+
+def to_srt(concept: Concept) -> Concept:
+    """The SNOMED-RT form of a SNOMED CT concept, as older devices send it; else itself."""
+    srt = _srt_of().get(concept.value) if concept.scheme == "SCT" else None
+    return Concept(srt, "SRT", concept.meaning) if srt else concept
