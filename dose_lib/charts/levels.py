@@ -1,0 +1,75 @@
+"""Reference levels as a picture shows them: a labelled line of its own colour and dash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+from typing import NamedTuple
+
+from dose_lib.charts.style import BLACK, LEVEL_LINES, Line
+from dose_lib.charts.words import number
+
+
+class LevelLine(NamedTuple):
+    """A level to draw beside the data; its value is in the unit of the data."""
+
+    value: float
+    label: str
+    kind: str = "national"
+
+    @property
+    def line(self) -> Line:
+        """Colour and dash of its kind."""
+        return LEVEL_LINES.get(self.kind, Line(BLACK, "dashed", "dashed"))
+
+
+def level_words(levels: Sequence[LevelLine], unit: str | None) -> list[str]:
+    """Each level as "National DRL 350 mGy·cm"."""
+    return [f"{level.label} {number(float(level.value), unit)}" for level in levels]
+
+
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """Legend entries as HTML: (sample, words); the sample is HTML made here."""
+    return "".join(f"<span>{sample}{escape(words)}</span>" for sample, words in entries)
+
+
+def line_sample(colour: str, css: str = "solid") -> str:
+    """A stroke for a legend."""
+    return f'<i class="line" style="border-color:{colour};border-top-style:{css}"></i>'
+
+
+def band_sample(colour: str) -> str:
+    """A patch of an area for a legend."""
+    return f'<i class="band" style="background:{colour}2e"></i>'
+
+
+def mark_sample(colour: str, glyph: str) -> str:
+    """A mark for a legend."""
+    return f'<i style="color:{colour}">{glyph}</i>'
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """Places for labels near their values, at least `gap` apart, in the order given."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    placed = list(values)
+    for before, after in pairwise(order):
+        placed[after] = max(placed[after], placed[before] + gap)
+    return placed
+
+
+# Share of the width that the words of a level need beside its line.
+_WORDS_SHARE = 0.46
+
+
+def room_for_words(right: float, levels: Sequence[LevelLine]) -> float:
+    """The end of a value axis on which each level has room for its words on its right."""
+    return max([right, *(float(lv.value) / (1 - _WORDS_SHARE) for lv in levels)])
+
+
+def stacked(levels: Sequence[LevelLine]) -> list[LevelLine]:
+    """Levels in the order of their labels from bottom to top: the largest lowest.
+
+    The line of each level ends at its label, so that no line crosses the words of another.
+    """
+    return sorted(levels, key=lambda level: -float(level.value))
