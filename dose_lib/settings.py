@@ -61,6 +61,28 @@ class Settings(BaseModel):
         60.0, gt=0, description="Seconds without traffic after which an association is closed."
     )
     max_object_mb: int = Field(50, ge=1, description="Largest object taken in, megabytes.")
+    dicom_peers: tuple[str, ...] = Field(
+        (),
+        description="Callers that may send, each as `AE@address` or `AE@10.1.2.0/24` (`*` is any"
+        " AE title); empty: any caller, on loopback only.",
+    )
+    dicom_tls_certificate: Path | None = Field(
+        None, description="Certificate chain (PEM) of the DICOM listener; unset: no TLS."
+    )
+    dicom_tls_key: Path | None = Field(None, description="Private key of that certificate (PEM).")
+    dicom_tls_client_ca: Path | None = Field(
+        None, description="Authorities (PEM) whose client certificates callers must show."
+    )
+    dicom_allow_plain: bool = Field(
+        False,
+        description="Listen beyond loopback without TLS, as most modalities need it; only on a"
+        " network segment of their own.",
+    )
+    spool_reserve_mb: int = Field(
+        200,
+        ge=0,
+        description="Room kept free on the spool's disk, megabytes; below it senders wait.",
+    )
 
     read_workers: int = Field(1, ge=1, le=32, description="Processes that read objects.")
     store_query_timeout_s: float = Field(
@@ -101,6 +123,14 @@ class Settings(BaseModel):
         False, description="True if the model runs in the hospital: the outbound gate may relax."
     )
     llm_timeout_s: float = Field(20.0, gt=0, description="Seconds to wait for the chat model.")
+
+    @field_validator("dicom_peers", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        """A list from the environment is one text with commas."""
+        if isinstance(value, str):
+            return tuple(word for word in (w.strip() for w in value.split(",")) if word)
+        return value
 
     @field_validator("timezone")
     @classmethod
