@@ -65,7 +65,7 @@ def bar(
     rows = rows.iloc[::-1].reset_index(drop=True)
     rows = rows.assign(y=np.arange(len(rows), dtype=float), group=rows[by].astype(str), zero=0.0)
     rows = rows.assign(low=rows["y"] - 0.36, high=rows["y"] + 0.36)
-    right = max(upper(rows[value]) * 1.14, 1e-9)
+    right = max(upper(rows[value]) * 1.26, 1e-9)
     ends = [
         (v + right * 0.01, y, number(v, words.unit))
         for v, y in zip(rows[value], rows["y"], strict=True)

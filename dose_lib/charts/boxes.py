@@ -32,6 +32,12 @@ from dose_lib.charts.statistics import five_numbers
 from dose_lib.charts.style import BLUE, INK, MUTED
 from dose_lib.charts.words import number, shorten, word
 
+_LEGEND = (
+    (band_sample(BLUE), "middle half of exams"),
+    (line_sample(INK), "median"),
+    (line_sample(MUTED), "5th to 95th percentile"),
+)
+
 
 def box(
     table: pd.DataFrame,
@@ -104,7 +110,7 @@ def box(
         picture=picture,
         data=rows.drop(columns=["low", "high"]),
         title=heading,
-        legend=legend(_box_legend(levels, words.unit)),
+        legend=legend(_LEGEND),
         caption=caption_of(int(rows["n"].sum()), hidden, limit, source),
         shape=("box", tuple(zip(rows["group"], rows["n"], strict=True)), len(levels)),
         height=height,
@@ -146,13 +152,3 @@ def level_columns(
         place = (level.value + right * 0.012, y, text)
         parts.append(draw.texts([place], colour=line.colour, is_bold=True))
     return parts
-
-
-def _box_legend(levels: Sequence[LevelLine], unit: str | None) -> list[tuple[str, str]]:
-    entries = [
-        (band_sample(BLUE), "middle half of exams"),
-        (line_sample(INK), "median"),
-        (line_sample(MUTED), "5th to 95th percentile"),
-    ]
-    samples = [line_sample(lv.line.colour, lv.line.css) for lv in levels]
-    return entries + list(zip(samples, level_words(levels, unit), strict=True))

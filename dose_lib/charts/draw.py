@@ -190,7 +190,7 @@ def frame(
         options |= {
             "height": height,
             "responsive": True,
-            "toolbar": "above",
+            "toolbar": "right",
             "default_tools": ["save", "box_zoom", "pan", "reset"],
             "active_tools": [],
             "fontsize": {"labels": "10pt", "xticks": "9.5pt", "yticks": "9.5pt"},

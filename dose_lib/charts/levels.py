@@ -21,7 +21,7 @@ class LevelLine(NamedTuple):
     @property
     def line(self) -> Line:
         """Colour and dash of its kind."""
-        return LEVEL_LINES.get(self.kind, Line(BLACK, "dashed", "dashed"))
+        return LEVEL_LINES.get(self.kind, Line(BLACK, "dashed"))
 
 
 def level_words(levels: Sequence[LevelLine], unit: str | None) -> list[str]:

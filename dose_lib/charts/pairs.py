@@ -72,6 +72,8 @@ def _heat_picture(data: pd.DataFrame, words: Word, xlabel: str, ylabel: str) -> 
     picture = hvPlot(rows).heatmap(x="x", y="y", C="value", cmap="cividis", colorbar=True)
     if backend_is_bokeh:
         picture = picture.opts(hover_tooltips=[("", "@x, @y"), (words.axis, "@value{0,0.[0]}")])
+    else:
+        picture = picture.opts(show_values=False)
     height = 90 + 34 * data["y"].nunique()
     return draw.frame(
         picture, xlabel=xlabel, ylabel="", height=height, grid="", clabel=words.axis, xrotation=30

@@ -24,14 +24,13 @@ class Line(NamedTuple):
 
     colour: str
     dash: str
-    css: str
 
 
 LEVEL_LINES = {
-    "national": Line(VERMILLION, "dashed", "dashed"),
-    "local": Line(GREEN, "dotdash", "dotted"),
-    "achievable": Line(PURPLE, "dotted", "dotted"),
-    "european": Line(BLACK, "dashed", "dashed"),
+    "national": Line(VERMILLION, "dashed"),
+    "local": Line(GREEN, "dotdash"),
+    "achievable": Line(PURPLE, "dotted"),
+    "european": Line(BLACK, "dashed"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from html import escape
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,8 @@ def _is_number(value: object) -> bool:
 def _cell(value: object, right: bool) -> str:
     text = number(value)
     shown = text if len(text) <= _LONG else text[: _LONG - 1] + "…"
-    return f"<td{_right(right)}>{escape(shown)}</td>"
+    kind = _right(right) or (' class="fixed"' if isinstance(value, date) else "")
+    return f"<td{kind}>{escape(shown)}</td>"
 
 
 def _right(right: bool) -> str:

@@ -80,11 +80,9 @@ def trend(
     if not strokes:
         return nothing(heading, hidden or (f"each {grain}",), limit)
     top = upper([*data[[c for c in ("p75", "median") if c in data]].max(), *values(levels)])
-    first, last = data.iloc[:, 0].min(), data.iloc[:, 0].max()
+    first, last = data.iloc[:, 0].min(), max(data.iloc[:, 0].max(), kept["time"].max())
     gutter = (last - first) * (0.24 if levels else 0.02)
     strokes += _level_rows(levels, words.unit, (first, last), top)
-    samples = [line_sample(lv.line.colour, lv.line.css) for lv in levels]
-    entries += zip(samples, level_words(levels, words.unit), strict=True)
     picture = draw.frame(
         overlay(strokes),
         xlabel="",
@@ -100,7 +98,7 @@ def trend(
         title=heading,
         legend=legend(entries),
         caption=caption_of(len(kept), hidden, limit, source),
-        shape=("trend", tuple(words for _, words in entries), by, grain),
+        shape=("trend", tuple(words for _, words in entries), by, grain, len(levels)),
         height=340,
         words=_last_words(data, words.unit),
     )
