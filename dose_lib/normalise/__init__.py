@@ -1,0 +1,113 @@
+"""Records to records: names, places and times made comparable between devices and years.
+
+`normalise_part(part, site)` is the one verb of this stage; `read_site(settings)` gives what
+the site itself says. Nothing here opens a store; what is not clear stays None.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from dose_lib.normalise.audience import Audience, AudienceReading, protocol_class
+from dose_lib.normalise.catalogue import Procedure, catalogue, find_procedure, match_text
+from dose_lib.normalise.clock import UtcTime, to_utc
+from dose_lib.normalise.events import diagnostic_events, is_diagnostic
+from dose_lib.normalise.patient import not_patient_reason
+from dose_lib.normalise.procedure import Evidence, Naming, name_part
+from dose_lib.normalise.regions import body_regions
+from dose_lib.normalise.site import DeviceRule, SiteFacts, read_site
+from dose_lib.records import Device, Identity, Issue, Part, Severity
+
+__all__ = [
+    "Audience",
+    "AudienceReading",
+    "DeviceRule",
+    "Evidence",
+    "Naming",
+    "Procedure",
+    "SiteFacts",
+    "UtcTime",
+    "body_regions",
+    "catalogue",
+    "diagnostic_events",
+    "find_procedure",
+    "is_diagnostic",
+    "match_text",
+    "name_part",
+    "normalise_part",
+    "not_patient_reason",
+    "place_device",
+    "protocol_class",
+    "read_site",
+    "to_utc",
+]
+
+_RULES = ("normalise.procedure", "normalise.clock")
+
+
+def place_device(device: Device, site: SiteFacts) -> tuple[Device, str | None]:
+    """The device with the site's name, site and room for it, and its time zone.
+
+    The first rule that fits and says a field gives it; what no rule says stays as it was.
+    """
+    rules = [r for r in site.devices if r.fits(device)]
+
+    def first(field: str) -> str | None:
+        return next((v for r in rules if (v := getattr(r, field))), None)
+
+    named = msgspec.structs.replace(
+        device,
+        display_name=first("display_name") or device.display_name,
+        site=first("site") or device.site,
+        room=first("room") or device.room,
+    )
+    return named, first("timezone")
+
+
+def normalise_part(part: Part, site: SiteFacts, identity: Identity | None = None) -> Part:
+    """A part with comparable names: procedure, region, device, room, UTC, patient or not.
+
+    Parameters
+    ----------
+    part
+        As read or merged. Running it again on its own result changes nothing.
+    site
+        What the site says; see `read_site`.
+    identity
+        Where given, names and IDs of phantoms are recognised too; nothing of it is kept.
+    """
+    device, zone = place_device(part.device, site)
+    utc = to_utc(part.started_at, site.timezone, zone)
+    naming = name_part(part, site)
+    reason = not_patient_reason(part, site, identity)
+    # What an identity said before stays said when the part comes again without it.
+    is_patient = reason is None and (identity is not None or part.is_patient is not False)
+    kept = tuple(i for i in part.issues if i.rule not in _RULES)
+    return msgspec.structs.replace(
+        part,
+        device=device,
+        started_at_utc=utc.at,
+        tz_source=utc.source,
+        is_ambiguous_hour=utc.is_ambiguous,
+        procedure_name=naming.procedure_name,
+        body_region=naming.body_region,
+        is_body_region_inferred=naming.is_region_inferred,
+        is_patient=is_patient,
+        not_patient_reason=None if is_patient else reason or part.not_patient_reason,
+        issues=(*kept, *naming.issues, *_clock_issues(utc)),
+    )
+
+
+def _clock_issues(utc: UtcTime) -> tuple[Issue, ...]:
+    if not utc.is_ambiguous:
+        return ()
+    message = "The hour is repeated at the end of summer time; the first of the two was taken."
+    return (
+        Issue(
+            code="ambiguous_hour",
+            severity=Severity.INFO,
+            where="started_at",
+            message=message,
+            rule="normalise.clock",
+        ),
+    )

@@ -1,0 +1,187 @@
+"""What the site says of its devices and names: `devices.toml`, `procedures.toml`, decisions."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from dose_lib.errors import SettingsError, did_you_mean
+from dose_lib.normalise.catalogue import catalogue
+from dose_lib.normalise.regions import body_regions
+from dose_lib.normalise.text import fold_text
+from dose_lib.records import Decision, Device
+from dose_lib.settings import Settings
+
+_MATCH = (
+    "device_key",
+    "serial_number",
+    "station_name",
+    "station_ae_title",
+    "manufacturer",
+    "model",
+)
+_SET = ("display_name", "site", "room", "timezone")
+
+
+class DeviceRule(NamedTuple):
+    """One entry of `devices.toml`: what must be equal, and what it then is called."""
+
+    match: Mapping[str, str]
+    display_name: str | None = None
+    site: str | None = None
+    room: str | None = None
+    timezone: str | None = None
+
+    def fits(self, device: Device) -> bool:
+        """True if every field of the rule is equal in the device, letter case apart."""
+        return all(
+            (getattr(device, name) or "").strip().casefold() == value.strip().casefold()
+            for name, value in self.match.items()
+        )
+
+
+class SiteFacts(NamedTuple):
+    """What normalising needs to know of the site; a value, so that rules stay pure.
+
+    `procedures` maps a folded text or ``SCHEME:code`` to a procedure name, `regions` the
+    site's own procedure names to their body region.
+    """
+
+    timezone: str = "UTC"
+    devices: tuple[DeviceRule, ...] = ()
+    procedures: Mapping[str, str] = {}
+    regions: Mapping[str, str] = {}
+    not_patient_patterns: tuple[re.Pattern[str], ...] = ()
+
+
+def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFacts:
+    """The site's facts from its files and its recorded decisions.
+
+    Parameters
+    ----------
+    settings
+        Names the home folder; missing files are no error.
+    decisions
+        Decisions of kind ``device_name`` (subject: device key; payload: display_name, site,
+        room, timezone) and ``procedure_mapping`` (subject: text or SCHEME:code; payload:
+        procedure_name), oldest first; later ones and decisions win over the files.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown key, zone, region, or a pattern that does not compile, with the file.
+    """
+    made = tuple(decisions)
+    devices = _read_devices(settings.site_dir / "devices.toml")
+    mapped, regions, patterns = _read_procedures(settings.site_dir / "procedures.toml")
+    named = {
+        d.subject: DeviceRule(
+            {"device_key": d.subject}, **{k: _text(d.payload.get(k)) for k in _SET}
+        )
+        for d in made
+        if d.kind == "device_name"
+    }
+    mapped |= {
+        _key(d.subject): str(d.payload["procedure_name"])
+        for d in made
+        if d.kind == "procedure_mapping" and d.payload.get("procedure_name")
+    }
+    return SiteFacts(settings.timezone, (*named.values(), *devices), mapped, regions, patterns)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _key(text: str) -> str:
+    """Codes as they are, texts folded: what `name_part` looks up."""
+    return text if re.fullmatch(r"[\w .-]{0,16}:[\w.-]+", text) else fold_text(text).strip()
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"the site file cannot be read ({error})", expected="TOML", where=str(file)
+        ) from None
+
+
+def _read_devices(file: Path) -> tuple[DeviceRule, ...]:
+    rules = []
+    for i, row in enumerate(_load(file).get("device", []), start=1):
+        where = f"{file}, device {i}"
+        _check_names(row, (*_MATCH, *_SET), where)
+        match = {k: str(row[k]) for k in _MATCH if k in row}
+        if not match:
+            raise SettingsError(
+                "no field says which device is meant", expected=" or ".join(_MATCH), where=where
+            )
+        _check_zone(row.get("timezone"), where)
+        rules.append(DeviceRule(match, **{k: _text(row.get(k)) for k in _SET}))
+    return tuple(rules)
+
+
+def _check_names(row: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
+    for name in row:
+        if name not in known:
+            raise SettingsError(
+                f"unknown field {name!r}", where=where, todo=did_you_mean(name, known)
+            )
+
+
+def _check_zone(zone: str | None, where: str) -> None:
+    if zone is None:
+        return
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise SettingsError(
+            f"{zone!r} is no IANA time zone", expected="a name as Europe/Berlin", where=where
+        ) from None
+
+
+def _read_procedures(
+    file: Path,
+) -> tuple[dict[str, str], dict[str, str], tuple[re.Pattern[str], ...]]:
+    rows = _load(file)
+    _check_names(rows, ("procedure", "not_patient"), str(file))
+    mapped: dict[str, str] = {}
+    regions: dict[str, str] = {}
+    for i, row in enumerate(rows.get("procedure", []), start=1):
+        where = f"{file}, procedure {i}"
+        _check_names(row, ("name", "texts", "codes", "region"), where)
+        name = str(row.get("name") or "")
+        region = row.get("region")
+        if not name or (region is None and name not in catalogue()):
+            raise SettingsError(
+                f"{name!r} is not in the catalogue and has no region",
+                where=where,
+                todo=did_you_mean(name, catalogue()),
+            )
+        if region is not None and region not in body_regions():
+            raise SettingsError(
+                f"unknown region {region!r}", where=where, todo=did_you_mean(region, body_regions())
+            )
+        mapped |= {fold_text(t).strip(): name for t in row.get("texts", ())}
+        mapped |= {str(c): name for c in row.get("codes", ())}
+        regions |= {} if region is None else {name: str(region)}
+    return mapped, regions, _patterns(rows.get("not_patient", {}), file)
+
+
+def _patterns(table: Mapping[str, Any], file: Path) -> tuple[re.Pattern[str], ...]:
+    found = []
+    for text in table.get("patterns", ()):
+        try:
+            found.append(re.compile(text, re.IGNORECASE))
+        except re.error as error:
+            raise SettingsError(
+                f"pattern {text!r} does not compile: {error}", where=str(file)
+            ) from None
+    return tuple(found)
