@@ -1,3 +1,21 @@
 """A hospital that sends real DICOM, with known truth."""
 
 from __future__ import annotations
+
+from dose_lib.simulate.hospital import Exam, Hospital, SimObject
+from dose_lib.simulate.scenario import load_scenario, scenario_names
+from dose_lib.simulate.send import SendResult, send, write_files
+from dose_lib.simulate.truth import Truth, write_truth
+
+__all__ = [
+    "Exam",
+    "Hospital",
+    "SendResult",
+    "SimObject",
+    "Truth",
+    "load_scenario",
+    "scenario_names",
+    "send",
+    "write_files",
+    "write_truth",
+]
