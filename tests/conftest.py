@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "chromium": "chromium",
     "storescu": "dcmtk",
+    "dcmdump": "dcmtk",
+    "dcmftest": "dcmtk",
+    "echoscu": "dcmtk",
+    "openssl": "openssl",
     "dsrdump": "dcmtk",
     "Orthanc": "orthanc",
     "java": "default-jre-headless",
@@ -26,7 +31,10 @@ _missing: set[str] = set()
 
 def require(program: str) -> str:
     """Path of a system program; skips the test without it, fails where all are required."""
-    found = shutil.which(program)
+    # pynetdicom brings a storescu and an echoscu of its own into an activated environment.
+    ours = Path(sys.executable).parent
+    folders = [f for f in os.environ.get("PATH", "").split(os.pathsep) if Path(f) != ours]
+    found = shutil.which(program, path=os.pathsep.join(folders))
     if found is None:
         _missing.add(PACKAGES[program])
         message = f"{program} is not installed: sudo apt-get install -y {PACKAGES[program]}"

@@ -1,0 +1,345 @@
+"""The DICOM listener: C-ECHO and C-STORE, each object on disk before "success".
+
+A process of its own (`python -m pipelines.receive`), so that neither a reader's defect nor
+a busy store ever keeps a modality waiting. It opens no object: bytes go to the spool, and
+trouble with their content is ours, never an error status to the sender.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, _config, evt
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from dose_lib import Settings
+from dose_lib.errors import (
+    OutOfRoomError,
+    PortInUseError,
+    ReceiveError,
+    ServiceError,
+    SettingsError,
+)
+from pipelines.association import StoreRequest, StoringProvider, equip
+from pipelines.envelope import make_receipt, part10
+from pipelines.heartbeat import Heartbeat, Value
+from pipelines.message import CANNOT_PROCESS, OUT_OF_RESOURCES, SUCCESS, Answer
+from pipelines.peers import Peers
+from pipelines.process import Stop, run_part
+from pipelines.spool import Spool
+
+log = logging.getLogger(__name__)
+
+PART = "receiver"
+
+_SR = "1.2.840.10008.5.1.4.1.1.88."
+# Objects that carry dose, or say that one was rejected. Images are not among them.
+DOSE_CLASSES = {
+    _SR + "67": "X-Ray Radiation Dose SR",
+    _SR + "68": "Radiopharmaceutical Radiation Dose SR",
+    _SR + "73": "Patient Radiation Dose SR",
+    _SR + "76": "Enhanced X-Ray Radiation Dose SR",
+    _SR + "11": "Basic Text SR",
+    _SR + "22": "Enhanced SR",
+    _SR + "33": "Comprehensive SR",
+    _SR + "34": "Comprehensive 3D SR",
+    _SR + "35": "Extensible SR",
+    _SR + "59": "Key Object Selection Document",
+}
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# PS3.8 table 9-21: permanent, by the service user, calling AE title not recognised
+_UNKNOWN_CALLER = (0x01, 0x01, 0x03)
+
+
+class Receiver:
+    """The listener, from its start until it is left.
+
+    Parameters
+    ----------
+    settings
+        Settings of the installation.
+    spool
+        Where objects go; default the installation's spool.
+
+    Raises
+    ------
+    PortInUseError
+        If another process listens there.
+    SettingsError
+        If anyone could send from beyond loopback, or the TLS files cannot be used.
+    """
+
+    def __init__(self, settings: Settings, spool: Spool | None = None) -> None:
+        check_exposure(settings)
+        self._settings = settings
+        self.spool = spool or Spool(
+            settings.spool_dir, reserve_bytes=settings.spool_reserve_mb * 1_000_000
+        )
+        self._peers = Peers(settings.dicom_peers, settings.run_dir / "pending_peers.json")
+        self._tls = _tls_context(settings)
+        self._lock = threading.Lock()
+        self.counts = {"received": 0, "refused": 0, "bytes": 0, "callers_refused": 0}
+        self._server = self._listen()
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True
+        )
+
+    def __enter__(self) -> Receiver:
+        self._thread.start()
+        log.info("listening", extra={"port": self.port})
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.stop()
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        """Port it listens on; chosen by the system if the setting is 0."""
+        return int(self._server.server_address[1])
+
+    def facts(self) -> dict[str, Value]:
+        """Port, counters and associations, for the heartbeat."""
+        n = len(self._server.active_associations)
+        return {"port": self.port, "associations": n, **self.counts}
+
+    def store(self, request: StoreRequest) -> Answer:
+        """Keep one object; the answer is sent when this returns."""
+        data = part10(
+            request.dataset,
+            sop_class=request.sop_class,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax=request.transfer_syntax,
+        )
+        receipt = make_receipt(
+            data,
+            "c-store",
+            caller=request.caller,
+            called=request.called,
+            address=request.address,
+            sop_class=request.sop_class,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax=request.transfer_syntax,
+        )
+        try:
+            self.spool.put(data, receipt)
+        except OutOfRoomError:
+            self._count(refused=1)
+            log.error("object refused", extra={"reason": "no room"})
+            return Answer(OUT_OF_RESOURCES, "no room, try again later")
+        except ReceiveError as error:
+            self._count(refused=1)
+            log.exception("object refused", exc_info=error)
+            return Answer(CANNOT_PROCESS, "the object could not be kept, try again later")
+        self._count(received=1, bytes=len(data))
+        return Answer(SUCCESS)
+
+    def _count(self, **more: int) -> None:
+        with self._lock:
+            for name, n in more.items():
+                self.counts[name] += n
+
+    def _listen(self) -> _Server:
+        s = self._settings
+        try:
+            return _Server(self, s, [(evt.EVT_REQUESTED, self._admit)])
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUseError(
+                    f"another process listens on port {s.dicom_port} of {s.dicom_host}",
+                    expected="a free port for the DICOM listener",
+                    where="dicom_port",
+                    todo="Stop the other listener, or choose another port: "
+                    "`dicom_port` in doseloop.toml, DOSE_DICOM_PORT, or `dose serve --dicom-port`",
+                ) from None
+            raise ServiceError(
+                f"the DICOM listener cannot use {s.dicom_host}:{s.dicom_port} ({error.strerror})",
+                where="dicom_host, dicom_port",
+                todo="Ports below 1024 need rights; the address must be one of this machine",
+            ) from error
+
+    def _admit(self, event: Any) -> None:
+        """Refuse callers that are not on the allow-list, before anything is negotiated."""
+        association = event.assoc
+        caller = association.requestor.primitive.calling_ae_title.strip()
+        address = association.requestor.address
+        if not self._peers.is_allowed(caller, address):
+            self._count(callers_refused=1)
+            self._peers.note_refusal(caller, address)
+            association.acse.send_reject(*_UNKNOWN_CALLER)
+            association.is_rejected = True
+            association.kill()
+
+
+class _Handler(RequestHandler):
+    """Makes the association of one connection."""
+
+    server: _Server
+
+    def _create_association(self) -> Any:
+        association = super()._create_association()
+        settings = self.server.settings
+        equip(
+            association,
+            self.server.receiver.store,
+            max_pdu=settings.dicom_max_pdu,
+            max_object=settings.max_object_mb * 1_000_000,
+        )
+        return association
+
+
+class _Server(ThreadedAssociationServer):
+    """Accepts connections; a slow or silent one keeps nobody else waiting."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+    def __init__(self, receiver: Receiver, settings: Settings, handlers: list[Any]) -> None:
+        self.receiver, self.settings = receiver, settings
+        self._tls = _tls_context(settings)
+        super().__init__(
+            _entity(settings),
+            (settings.dicom_host, settings.dicom_port),
+            settings.ae_title,
+            _contexts(),
+            evt_handlers=handlers,
+            request_handler=_Handler,
+        )
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection, without Nagle's delay and with a limit on every wait."""
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(self.settings.dicom_timeout_s)
+        return connection, address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for the connection, unless far too many are open."""
+        # Up to twice the limit get a proper A-ASSOCIATE-RJ; beyond, the connection is cut.
+        if len(self.active_associations) >= 2 * self.settings.dicom_max_associations:
+            log.warning("connection cut: too many", extra={"address": client_address[0]})
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Handshake where TLS is used, then serve; in the connection's own thread."""
+        if self._tls:
+            try:
+                request = self._tls.wrap_socket(request, server_side=True)
+            except (OSError, ssl.SSLError) as error:
+                reason = getattr(error, "reason", None) or type(error).__name__
+                log.warning(
+                    "TLS handshake failed", extra={"address": client_address[0], "reason": reason}
+                )
+                self.shutdown_request(request)
+                return
+        super().process_request_thread(request, client_address)
+
+    def stop(self) -> None:
+        """Stop listening, then end the associations that are open."""
+        self.ae._servers.append(self)  # shutdown() takes itself out of that list
+        self.shutdown()
+        for association in self.active_associations:
+            if association.is_established:
+                association.abort()
+            elif isinstance(association.dul, StoringProvider):
+                association.dul.give_up()
+        for association in self.active_associations:
+            association.join(timeout=5.0)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse a listener beyond loopback that anyone could send to.
+
+    Raises
+    ------
+    SettingsError
+        Without an allow-list, or without TLS unless plain DICOM was chosen in so many words.
+    """
+    if settings.dicom_host in _LOOPBACK:
+        return
+    if not settings.dicom_peers:
+        raise SettingsError(
+            f"dicom_host = {settings.dicom_host!r} would take objects from anyone",
+            expected="an allow-list when listening beyond loopback",
+            where="dicom_peers",
+            todo="Name the senders, such as dicom_peers = ['CT1@10.1.2.3', '*@10.1.5.0/24']",
+        )
+    if settings.dicom_tls_certificate is None and not settings.dicom_allow_plain:
+        raise SettingsError(
+            f"dicom_host = {settings.dicom_host!r} would take objects without encryption",
+            expected="TLS when listening beyond loopback",
+            where="dicom_tls_certificate",
+            todo="Set certificate and key; or, on a network segment of the modalities only, "
+            "dicom_allow_plain = true",
+        )
+
+
+def _entity(settings: Settings) -> AE:
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+    entity = AE(settings.ae_title)
+    entity.maximum_associations = settings.dicom_max_associations
+    entity.maximum_pdu_size = settings.dicom_max_pdu
+    entity.network_timeout = entity.dimse_timeout = settings.dicom_timeout_s
+    entity.acse_timeout = min(settings.dicom_timeout_s, 30.0)
+    return entity
+
+
+def _contexts() -> list[PresentationContext]:
+    contexts = [build_context(uid, ALL_TRANSFER_SYNTAXES) for uid in DOSE_CLASSES]
+    return [build_context(Verification), *contexts]
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS as the BCP 195 profile asks (PS3.15 B.9): 1.2 or newer, no weak suite."""
+    certificate, key = settings.dicom_tls_certificate, settings.dicom_tls_key
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM")
+    try:
+        context.load_cert_chain(certificate, key)
+        if settings.dicom_tls_client_ca:
+            context.load_verify_locations(settings.dicom_tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"certificate or key cannot be used ({getattr(error, 'reason', None) or error})",
+            expected="PEM files that belong together",
+            where="dicom_tls_certificate, dicom_tls_key, dicom_tls_client_ca",
+        ) from None
+    return context
+
+
+def serve(settings: Settings, stop: Stop) -> None:
+    """Listen until `stop` is set."""
+    with Receiver(settings) as receiver:
+        receiver.spool.sweep()
+        with Heartbeat(settings.run_dir, PART, receiver.facts):
+            stop.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the process."""
+    return run_part(PART, serve, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,350 @@
+"""The listener against real senders: dcmtk, pynetdicom, and sockets that misbehave."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.sop_class import CTImageStorage, Verification, XRayRadiationDoseSRStorage
+
+from dose_lib.errors import PortInUseError, SettingsError
+from dose_lib.settings import Settings
+from pipelines.disk import Disk
+from pipelines.peers import parse_peer, read_pending
+from pipelines.receive import Receiver
+from pipelines.spool import Spool
+from tests.conftest import require
+from tests.pipelines.objects import CT_IMAGE, dose_report, encode
+
+
+@pytest.fixture
+def receiver(settings: Settings) -> Iterator[Receiver]:
+    with Receiver(settings) as running:
+        yield running
+
+
+@contextmanager
+def associate(port: int, *, caller: str = "CT1", max_pdu: int = 16382) -> Iterator[Association]:
+    entity = AE(caller)
+    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = 10
+    entity.add_requested_context(Verification)
+    entity.add_requested_context(XRayRadiationDoseSRStorage, ExplicitVRLittleEndian)
+    entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    association = entity.associate("127.0.0.1", port, max_pdu=max_pdu, ae_title="DOSELOOP")
+    connection = association.dul.socket.socket if association.dul.socket else None
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+        if connection is not None:  # pynetdicom leaves it open where we have closed it first
+            connection.close()
+
+
+def send(association: Association, report: Dataset) -> Dataset:
+    report.file_meta = Dataset()
+    report.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return association.send_c_store(report)
+
+
+def waiting(receiver: Receiver) -> list[Path]:
+    return receiver.spool.waiting()
+
+
+def test_objects_arrive_whole_with_who_sent_them(receiver: Receiver) -> None:
+    with associate(receiver.port) as association:
+        assert association.send_c_echo().Status == 0
+        for number in range(5):
+            answer = send(association, dose_report(number))
+            assert answer.Status == 0
+    arrivals = [receiver.spool.load(p) for p in waiting(receiver)]
+    uids = [a.receipt.sop_instance_uid for a in arrivals]
+    assert uids == [dose_report(n).SOPInstanceUID for n in range(5)]
+    receipt = arrivals[0].receipt
+    assert (receipt.route, receipt.caller, receipt.called) == ("c-store", "CT1", "DOSELOOP")
+    assert receipt.address == "127.0.0.1"
+    assert receipt.transfer_syntax == ExplicitVRLittleEndian
+    expected = encode(dose_report(0))
+    start = b"\x08\x00\x16\x00UI"
+    assert arrivals[0].data[arrivals[0].data.index(start) :] == expected[expected.index(start) :]
+
+
+def test_large_object_in_small_pieces(settings: Settings) -> None:
+    with Receiver(settings.model_copy(update={"dicom_max_pdu": 4096})) as receiver:
+        report = dose_report(1, text="x" * 300_000)
+        with associate(receiver.port) as association:
+            assert send(association, report).Status == 0
+        assert b"x" * 300_000 in receiver.spool.load(waiting(receiver)[0]).data
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("encoding", ["-xi", "-xe", "-xb", "-xd"])
+def test_dcmtk_sends_in_every_encoding(receiver: Receiver, tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "report.dcm"
+    file.write_bytes(encode(dose_report()))
+    command = [require("storescu"), encoding, "127.0.0.1", str(receiver.port), str(file)]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    arrival = receiver.spool.load(waiting(receiver)[0])
+    assert arrival.receipt.sop_instance_uid == dose_report().SOPInstanceUID
+    subprocess.run([require("dcmftest"), str(arrival.path)], check=True, capture_output=True)
+    subprocess.run([require("dcmdump"), str(arrival.path)], check=True, capture_output=True)
+
+
+@pytest.mark.peer
+def test_dcmtk_echo(receiver: Receiver) -> None:
+    command = [require("echoscu"), "127.0.0.1", str(receiver.port)]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+def test_images_are_not_taken(receiver: Receiver) -> None:
+    with associate(receiver.port) as association:
+        refused = {c.abstract_syntax for c in association.rejected_contexts}
+        assert refused == {CT_IMAGE}
+        with pytest.raises(ValueError, match="No presentation context"):
+            send(association, dose_report(sop_class=CT_IMAGE))
+        assert send(association, dose_report()).Status == 0
+
+
+def test_too_large_an_object_is_refused_and_the_next_one_taken(settings: Settings) -> None:
+    with (
+        Receiver(settings.model_copy(update={"max_object_mb": 1})) as receiver,
+        associate(receiver.port) as association,
+    ):
+        answer = send(association, dose_report(1, text="x" * 1_100_000))
+        assert answer.Status == 0xA700
+        assert "larger than 1000000 bytes" in answer.ErrorComment
+        assert send(association, dose_report(2)).Status == 0
+        assert len(waiting(receiver)) == 1
+
+
+class FillingDisk(Disk):
+    free = 0
+
+    def free_bytes(self, folder: Path) -> int:
+        return self.free
+
+
+def test_out_of_room_is_said_and_receiving_resumes(settings: Settings) -> None:
+    disk = FillingDisk()
+    spool = Spool(settings.spool_dir, disk=disk, reserve_bytes=1000)
+    with Receiver(settings, spool) as receiver, associate(receiver.port) as association:
+        assert send(association, dose_report(1)).Status == 0xA700
+        assert waiting(receiver) == []
+        disk.free = 10**9
+        assert send(association, dose_report(1)).Status == 0
+        assert receiver.counts["refused"] == 1
+
+
+def test_store_without_data_set_is_answered(receiver: Receiver) -> None:
+    """A hand-made C-STORE-RQ that announces no data set (PS3.7 9.3.1.1)."""
+    with associate(receiver.port) as association:
+        association._reactor_checkpoint.clear()  # its own thread must not take the answer
+        cx = next(c for c in association.accepted_contexts if "Dose" in c.abstract_syntax.name)
+        items = [
+            (0x0002, cx.abstract_syntax.encode() + b"\0" * (len(cx.abstract_syntax) % 2)),
+            *((0x0100, b"\x01\x00"), (0x0110, b"\x07\x00"), (0x0700, b"\x02\x00")),
+            *((0x0800, b"\x01\x01"), (0x1000, b"1.2.30")),
+        ]
+        body = b"".join(struct.pack("<HHI", 0, e, len(v)) + v for e, v in items)
+        head = struct.pack(">BBIIBB", 4, 0, len(body) + 6, len(body) + 2, cx.context_id, 3)
+        association.dul.socket.send(head + body)
+        deadline = time.monotonic() + 5
+        while (message := association.dimse.get_msg(block=False)[1]) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        association._reactor_checkpoint.set()
+        assert message.Status == 0x0212
+        assert association.send_c_echo().Status == 0
+
+
+def test_unknown_caller_is_refused_and_kept_as_pending(settings: Settings) -> None:
+    chosen = settings.model_copy(update={"dicom_peers": ("CT1@127.0.0.0/8", "MR*@10.0.0.1")})
+    with Receiver(chosen) as receiver:
+        for _ in range(2):
+            with associate(receiver.port, caller="STRANGER") as association:
+                assert association.is_rejected
+        with associate(receiver.port, caller="CT1") as association:
+            assert send(association, dose_report()).Status == 0
+        pending = read_pending(settings.run_dir / "pending_peers.json")
+    assert [(p.ae_title, p.address, p.attempts) for p in pending] == [("STRANGER", "127.0.0.1", 2)]
+
+
+def test_allow_list_lines() -> None:
+    assert parse_peer("CT1@10.1.2.0/24").is_match("CT1", "10.1.2.77")
+    assert not parse_peer("CT1@10.1.2.0/24").is_match("CT1", "10.1.3.77")
+    assert not parse_peer("CT1@10.1.2.0/24").is_match("CT2", "10.1.2.77")
+    assert parse_peer("*@::1").is_match("ANY", "::1")
+    assert parse_peer("CT?").is_match("CT9", "192.0.2.1")
+    for wrong in ("", "@10.1.1.1", "CT1@ten"):
+        with pytest.raises(SettingsError, match="expected AE@address"):
+            parse_peer(wrong)
+
+
+def test_more_associations_than_allowed_are_told_to_come_back(settings: Settings) -> None:
+    with Receiver(settings.model_copy(update={"dicom_max_associations": 2})) as receiver:
+        with (
+            associate(receiver.port) as one,
+            associate(receiver.port) as two,
+            associate(receiver.port) as three,
+        ):
+            assert one.is_established and two.is_established
+            assert three.is_rejected
+            assert send(one, dose_report()).Status == 0
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            with associate(receiver.port) as later:
+                if later.is_established:
+                    return
+        pytest.fail("no association after the others were released")
+
+
+def connect(receiver: Receiver) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", receiver.port), timeout=10)
+
+
+def test_connections_that_only_knock_leave_no_thread_behind(receiver: Receiver) -> None:
+    """What a port monitor does; without care each would keep a place for the whole timeout."""
+    for _ in range(30):
+        connect(receiver).close()
+    deadline = time.monotonic() + 5
+    while receiver.facts()["associations"] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert receiver.facts()["associations"] == 0
+
+
+def test_garbage_and_silence_keep_nobody_waiting(receiver: Receiver) -> None:
+    silent = [connect(receiver) for _ in range(5)]
+    loud = connect(receiver)
+    loud.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    huge = connect(receiver)
+    huge.sendall(struct.pack(">BBL", 1, 0, 0xFFFFFFF0))
+    with associate(receiver.port) as association:
+        assert send(association, dose_report()).Status == 0
+    assert loud.recv(100)[:1] in (b"", b"\x07"), "closed or aborted"
+    assert huge.recv(100)[:1] in (b"", b"\x07")
+    for connection in (*silent, loud, huge):
+        connection.close()
+
+
+def half_a_message(association: Association) -> None:
+    """Announce a PDU of 1000 bytes and send 10."""
+    association.dul.socket.send(struct.pack(">BBL", 4, 0, 1000) + b"\x00" * 10)
+
+
+def test_peer_that_stops_inside_a_pdu_is_dropped(settings: Settings) -> None:
+    with Receiver(settings.model_copy(update={"dicom_timeout_s": 0.3})) as receiver:
+        with associate(receiver.port) as hanging:
+            half_a_message(hanging)
+            deadline = time.monotonic() + 10
+            while hanging.is_established and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert not hanging.is_established
+        with associate(receiver.port) as association:
+            assert send(association, dose_report()).Status == 0
+        assert len(waiting(receiver)) == 1
+
+
+def test_idle_association_is_closed(settings: Settings) -> None:
+    with (
+        Receiver(settings.model_copy(update={"dicom_timeout_s": 0.2})) as receiver,
+        associate(receiver.port) as idle,
+    ):
+        deadline = time.monotonic() + 10
+        while idle.is_established and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not idle.is_established
+
+
+def test_sender_that_vanishes_in_the_middle_leaves_nothing(receiver: Receiver) -> None:
+    with associate(receiver.port) as association:
+        half_a_message(association)
+        association.dul.socket.socket.close()
+        association.kill()
+    with associate(receiver.port) as association:
+        assert send(association, dose_report()).Status == 0
+    assert len(list(receiver.spool.folder.iterdir())) == 1
+
+
+def test_several_associations_at_once_lose_nothing(receiver: Receiver) -> None:
+    answers: list[int] = []
+
+    def work(first: int) -> None:
+        with associate(receiver.port, caller=f"CT{first}") as association:
+            reports = map(dose_report, range(first, first + 20))
+            answers.extend(send(association, report).Status for report in reports)
+
+    threads = [threading.Thread(target=work, args=(100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [0] * 80
+    uids = {receiver.spool.load(p).receipt.sop_instance_uid for p in waiting(receiver)}
+    assert len(uids) == 80
+
+
+def test_port_in_use_names_the_port_and_what_to_do(settings: Settings, receiver: Receiver) -> None:
+    taken = settings.model_copy(update={"dicom_port": receiver.port})
+    with pytest.raises(PortInUseError, match=rf"port {receiver.port} .*DOSE_DICOM_PORT"):
+        Receiver(taken)
+
+
+def test_beyond_loopback_needs_allow_list_and_encryption(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match=r"from anyone.*allow-list"):
+        Receiver(settings.model_copy(update={"dicom_host": "0.0.0.0"}))
+    listed = settings.model_copy(update={"dicom_host": "0.0.0.0", "dicom_peers": ("CT1",)})
+    with pytest.raises(SettingsError, match=r"without encryption.*dicom_allow_plain"):
+        Receiver(listed)
+    with Receiver(listed.model_copy(update={"dicom_allow_plain": True})) as receiver:
+        assert receiver.port
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    certificate, key = tmp_path / "site.pem", tmp_path / "site.key"
+    command = [require("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+def test_tls_takes_objects_and_refuses_plain_callers(
+    settings: Settings, certificate: tuple[Path, Path]
+) -> None:
+    chain, key = certificate
+    chosen = {"dicom_tls_certificate": chain, "dicom_tls_key": key, "dicom_timeout_s": 5.0}
+    with Receiver(settings.model_copy(update=chosen)) as receiver:
+        with connect(receiver) as silent:  # its handshake must not block the others
+            entity = AE("CT1")
+            entity.add_requested_context(XRayRadiationDoseSRStorage, ExplicitVRLittleEndian)
+            trust = ssl.create_default_context(cafile=chain)
+            association = entity.associate(
+                "127.0.0.1", receiver.port, tls_args=(trust, "127.0.0.1")
+            )
+            assert association.is_established
+            report = dose_report(1, text="x" * 100_000)
+            assert send(association, report).Status == 0
+            association.release()
+            silent.sendall(b"not TLS")
+        with associate(receiver.port) as plain:
+            assert not plain.is_established
+        assert len(waiting(receiver)) == 1
+
+
+def test_certificate_that_cannot_be_read_is_said(settings: Settings, tmp_path: Path) -> None:
+    chosen = settings.model_copy(update={"dicom_tls_certificate": tmp_path / "no.pem"})
+    with pytest.raises(SettingsError, match="certificate or key cannot be used"):
+        Receiver(chosen)
