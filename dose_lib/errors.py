@@ -92,6 +92,10 @@ class QueryRefusedError(StoreError):
     """The served store admits single SELECT statements only."""
 
 
+class QueryTimeoutError(StoreError):
+    """A query took longer than the store lets it."""
+
+
 class ReceiveError(DoseError):
     """An object could not be taken in."""
 

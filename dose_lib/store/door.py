@@ -1,0 +1,123 @@
+"""The door: how other processes hand the owner a decision. Loopback, token, small, checked.
+
+`POST /decisions` with the token of `run/door.json` and the JSON of one decision, or of a
+list that is kept whole or not at all. Nothing else is here: reading goes through the store's
+own server, and nobody but the owner writes.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+
+from dose_lib.errors import DoseError
+from dose_lib.records import Decision
+from dose_lib.store.decision import check_decision
+from dose_lib.store.endpoint import LOOPBACK, Endpoint
+
+MAX_BODY_BYTES = 200_000
+MAX_AT_ONCE = 500
+_SECONDS_PER_REQUEST = 10
+
+Decide = Callable[[Sequence[Decision]], Sequence[Decision]]
+
+
+class Door:
+    """A running door.
+
+    Parameters
+    ----------
+    decide
+        Appends checked decisions and returns them as kept.
+    """
+
+    def __init__(self, decide: Decide) -> None:
+        token = secrets.token_urlsafe(32)
+        handler = type("Handler", (_Handler,), {"decide": staticmethod(decide), "token": token})
+        self._server = ThreadingHTTPServer((LOOPBACK, 0), handler)
+        self._server.daemon_threads = True
+        port = self._server.server_address[1]
+        self.endpoint = Endpoint(f"http://{LOOPBACK}:{port}/decisions", token, os.getpid())
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="store door", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the door; requests under way are finished."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    decide: Decide
+    token: str
+    timeout = _SECONDS_PER_REQUEST
+    server_version = "DoseLoop"
+    sys_version = ""
+
+    def do_POST(self) -> None:
+        """Take in decisions."""
+        if self.path != "/decisions":
+            return self._reply(404, {"seen": "there is no such page"})
+        given = self.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+            return self._reply(401, {"seen": "the token is missing or wrong"})
+        body = self._body()
+        if body is None:
+            return None
+        try:
+            kept = self.decide(_decisions(body))
+        except DoseError as error:
+            return self._reply(422, _fields(error))
+        return self._reply(200, [msgspec.to_builtins(d) for d in kept])
+
+    def _body(self) -> bytes | None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit():
+            self._reply(411, {"seen": "the length is missing"})
+            return None
+        if int(length) > MAX_BODY_BYTES:
+            self._reply(413, {"seen": f"more than {MAX_BODY_BYTES} bytes"})
+            return None
+        return self.rfile.read(int(length))
+
+    def _reply(self, status: int, content: object) -> None:
+        body = msgspec.json.encode(content)
+        self.close_connection = True
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: subjects and tokens do not belong in a log."""
+
+
+def _decisions(body: bytes) -> list[Decision]:
+    try:
+        given = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        raise DoseError("the body is no JSON") from None
+    several = given if isinstance(given, list) else [given]
+    if not 1 <= len(several) <= MAX_AT_ONCE:
+        raise DoseError(f"{len(several)} decisions", expected=f"1 to {MAX_AT_ONCE}")
+    return [check_decision(one) for one in several]
+
+
+def _fields(error: DoseError) -> dict[str, str | None]:
+    return {
+        "seen": error.seen,
+        "expected": error.expected,
+        "where": error.where,
+        "todo": error.todo,
+    }

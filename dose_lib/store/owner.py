@@ -1,0 +1,219 @@
+"""The owner of the store: the one process that writes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from dose_lib.records import Decision, Finding
+from dose_lib.settings import Settings
+from dose_lib.store import decision as decisions
+from dose_lib.store import findings as finding_rows
+from dose_lib.store.engine import open_file
+from dose_lib.store.keyfile import private_folder
+from dose_lib.store.ledger import Incoming, Outcome, Status
+from dose_lib.store.migrate import migrate
+from dose_lib.store.write import Merge, Normalise, Rules, commit
+
+if TYPE_CHECKING:
+    from dose_lib.store.serve import Service
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """The opened store: writes, and serves all other processes.
+
+    Use `Store.open`. Methods may be called from any thread; writes follow one another.
+    """
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, settings: Settings, rules: Rules, clock: Clock
+    ) -> None:
+        self.settings = settings
+        self._con = con
+        self._rules = rules
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._service: Service | None = None
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        merge: Merge | None = None,
+        normalise: Normalise | None = None,
+        clock: Clock = _now,
+    ) -> Store:
+        """Open the store for writing; make it, or bring it to this version, if need be.
+
+        Parameters
+        ----------
+        settings
+            Of the installation.
+        merge, normalise
+            The report-set rules and the site's naming; default `dose_lib.merge` and
+            `dose_lib.normalise` with the site's tables.
+        clock
+            Gives the time, with zone.
+
+        Raises
+        ------
+        StoreInUseError
+            If another process has it open.
+        StoreError
+            If the file is damaged, or newer than this version.
+        """
+        private_folder(settings.home)
+        private_folder(settings.store_file.parent)
+        con = open_file(settings.store_file)
+        try:
+            settings.store_file.chmod(0o600)
+            migrate(con)
+            _prepare(con, settings)
+            rules = Rules(merge or _default_merge(), normalise or _default_normalise(settings))
+        except BaseException:
+            con.close()
+            raise
+        return cls(con, settings, rules, clock)
+
+    def commit(self, batch: Sequence[Incoming]) -> list[Outcome]:
+        """Store a batch of received objects in one transaction.
+
+        Either all of the batch is stored or, on any error, nothing of it. Where a batch
+        fails, commit its objects one by one to find the one at fault.
+
+        Returns
+        -------
+        list of Outcome
+            One for each, in the order of the batch.
+        """
+        with self._lock:
+            return commit(self._con, batch, self._rules, self._clock()) if batch else []
+
+    def add_findings(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Write findings, each id once; returns those that are new, with their time."""
+        with self._transaction():
+            return finding_rows.add_findings(self._con, findings, self._clock())
+
+    def decide(self, *given: Decision) -> list[Decision]:
+        """Append decisions of people, all or none; returns them as kept.
+
+        Raises
+        ------
+        UsageError
+            If a kind, payload or size is not right.
+        """
+        checked = [decisions.check_decision(d) for d in given]
+        with self._transaction():
+            return decisions.append_decisions(self._con, checked, self._clock())
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a query, read on a connection of its own; for the owner's own use."""
+        with self.cursor() as cursor:
+            return cursor.execute(query, list(parameters)).fetchall()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to the open store, for reading while others write."""
+        cursor = self._con.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def counts(self) -> dict[Status, int]:
+        """Receipts in the ledger by status; every status is there. Their sum is the received."""
+        found = dict(self.sql("SELECT status, count(*) FROM object GROUP BY status"))
+        return {status: int(found.get(status.value, 0)) for status in Status}
+
+    def serve(self) -> Service:
+        """Let other processes of this user read, and hand in decisions; see `store.serve`.
+
+        Raises
+        ------
+        ServiceError
+            If it is served already, or a port is taken.
+        """
+        from dose_lib.store.serve import start
+
+        with self._lock:
+            self._service = start(self, self._con)
+            return self._service
+
+    @property
+    def write_lock(self) -> threading.RLock:
+        """Held by whoever writes; hold it to keep the file as it is (backup)."""
+        return self._lock
+
+    def checkpoint(self) -> None:
+        """Move what is committed from the write-ahead log into the file."""
+        with self._lock:
+            self._con.execute("CHECKPOINT")
+
+    def close(self) -> None:
+        """Stop serving and close the file; all that was committed is in it."""
+        with self._lock:
+            if self._service is not None:
+                self._service.stop()
+                self._service = None
+            self._con.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._con.execute("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self._con.execute("ROLLBACK")
+                raise
+            self._con.execute("COMMIT")
+
+
+def _prepare(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Make the views anew and write the settings they obey."""
+    con.execute("BEGIN")
+    con.execute(files("dose_lib.store").joinpath("views.sql").read_text(encoding="utf-8"))
+    con.execute("DELETE FROM site_setting")
+    con.execute(
+        "INSERT INTO site_setting VALUES ('show_operators', ?), ('site_name', ?), ('timezone', ?)",
+        [settings.show_operators, settings.site_name, settings.timezone],
+    )
+    con.execute("COMMIT")
+
+
+def _default_merge() -> Merge:
+    from dose_lib.dicom import merge
+
+    return merge
+
+
+def _default_normalise(settings: Settings) -> Normalise:
+    from dose_lib.normalise import normalise_part, read_site
+
+    site = read_site(settings)
+    return lambda part: normalise_part(part, site)

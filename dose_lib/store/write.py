@@ -1,0 +1,354 @@
+"""Committing: a batch of received objects becomes ledger, readings and exam parts at once.
+
+Readings are kept as they came; the parts of a study are made from all of its readings anew
+each time one arrives. So the order of arrival does not matter, and a report that contains
+an earlier one replaces it instead of being added to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from dose_lib.records import Part
+from dose_lib.store.ledger import Incoming, Outcome, Status, statuses_of_set, verdict
+from dose_lib.store.reading import clean_part, pack_part, pack_trace, unpack_part
+from dose_lib.store.rows import Row, arrow_table, part_rows
+
+Merge = Callable[[Iterable[Part]], tuple[Part, ...]]
+Normalise = Callable[[Part], Part]
+
+PART_TABLES = ("part", "event", "administration", "estimate", "issue", "provenance")
+
+_UTC = pa.timestamp("us", tz="UTC")
+_OBJECT = pa.schema(
+    [
+        ("receipt_id", pa.string()),
+        ("sha256", pa.string()),
+        ("sop_instance_uid", pa.string()),
+        ("sop_class", pa.string()),
+        ("study_uid", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("received_at", _UTC),
+        ("route", pa.string()),
+        ("caller", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("part_keys", pa.list_(pa.string())),
+        ("stored_at", _UTC),
+    ]
+)
+_READING = pa.schema(
+    [
+        ("study_uid", pa.string()),
+        ("part_key", pa.string()),
+        ("sha256", pa.string()),
+        ("receipt_id", pa.string()),
+        ("sop_instance_uid", pa.string()),
+        ("received_at", _UTC),
+        ("record", pa.binary()),
+    ]
+)
+_PROVENANCE = pa.schema(
+    [("part_key", pa.string()), ("sop_instance_uid", pa.string()), ("trace", pa.binary())]
+)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One part as one object said it, with the receipt that brought the object."""
+
+    part: Part
+    sha256: str
+    receipt_id: str
+    received_at: datetime
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The pure steps the writer applies: the report-set rules, then the site's names."""
+
+    merge: Merge
+    normalise: Normalise
+
+
+def commit(
+    con: duckdb.DuckDBPyConnection, batch: Sequence[Incoming], rules: Rules, now: datetime
+) -> list[Outcome]:
+    """Store a batch in one transaction: all of it or, on any error, nothing.
+
+    A receipt that is in the ledger already is answered from there and changes nothing,
+    unless it waited or was in quarantine and can be read now.
+
+    Returns
+    -------
+    list of Outcome
+        One each, in the order of the batch.
+    """
+    con.execute("BEGIN")
+    try:
+        outcomes = _commit(con, batch, rules, now)
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    con.execute("COMMIT")
+    return outcomes
+
+
+def _commit(
+    con: duckdb.DuckDBPyConnection, batch: Sequence[Incoming], rules: Rules, now: datetime
+) -> list[Outcome]:
+    earlier = _earlier_receipts(con, batch)
+    # In order of arrival, so that a replay of the archive settles repetitions the same way.
+    in_order = sorted(batch, key=lambda i: (i.received_at, i.receipt_id))
+    fresh = {i.receipt_id: i for i in in_order if i.receipt_id not in earlier}
+    known = _known_contents(con, fresh.values())
+    readings: dict[str, list[Reading]] = defaultdict(list)
+    outcomes: dict[str, Outcome] = dict(earlier)
+    for receipt, incoming in fresh.items():
+        if incoming.sha256 in known:
+            outcomes[receipt] = _repeated(incoming, known[incoming.sha256])
+        elif incoming.parts:
+            parts = tuple(clean_part(p, incoming.sha256) for p in incoming.parts)
+            known[incoming.sha256] = tuple(p.part_key for p in parts)
+            for part in parts:
+                reading = Reading(part, incoming.sha256, receipt, incoming.received_at)
+                readings[part.study_uid].append(reading)
+        else:
+            status, reason = verdict(incoming)
+            outcomes[receipt] = Outcome(
+                sha256=incoming.sha256, receipt_id=receipt, status=status, reason=reason
+            )
+    merged = _merge_studies(con, readings, rules) if readings else {}
+    _finish(outcomes, fresh, merged)
+    _write_ledger(con, fresh, outcomes, now)
+    return [outcomes[i.receipt_id] for i in batch]
+
+
+def _earlier_receipts(
+    con: duckdb.DuckDBPyConnection, batch: Sequence[Incoming]
+) -> dict[str, Outcome]:
+    """Receipts of the batch that the ledger has settled; unsettled ones are forgotten there."""
+    receipts = list({i.receipt_id for i in batch})
+    rows = con.execute(
+        "SELECT receipt_id, sha256, status, reason, part_keys FROM object"
+        " WHERE receipt_id IN (SELECT unnest(?))",
+        [receipts],
+    ).fetchall()
+    readable = {i.receipt_id for i in batch if i.parts or i.error is not None}
+    settled: dict[str, Outcome] = {}
+    again: list[str] = []
+    for receipt, sha256, status, reason, part_keys in rows:
+        if status in (Status.WAITING, Status.QUARANTINED) and receipt in readable:
+            again.append(receipt)
+        else:
+            settled[receipt] = Outcome(
+                sha256=sha256,
+                receipt_id=receipt,
+                status=Status(status),
+                reason=reason,
+                part_keys=tuple(part_keys),
+            )
+    if again:
+        con.execute("DELETE FROM object WHERE receipt_id IN (SELECT unnest(?))", [again])
+    return settled
+
+
+def _known_contents(
+    con: duckdb.DuckDBPyConnection, fresh: Iterable[Incoming]
+) -> dict[str, tuple[str, ...]]:
+    """Hashes whose content has been read before, with the parts they belong to."""
+    hashes = [i.sha256 for i in fresh]
+    rows = con.execute(
+        "SELECT sha256, list(part_key) FROM reading WHERE sha256 IN (SELECT unnest(?))"
+        " GROUP BY sha256",
+        [hashes],
+    ).fetchall()
+    return {sha256: tuple(part_keys) for sha256, part_keys in rows}
+
+
+def _repeated(incoming: Incoming, part_keys: tuple[str, ...]) -> Outcome:
+    return Outcome(
+        sha256=incoming.sha256,
+        receipt_id=incoming.receipt_id,
+        status=Status.DUPLICATE,
+        reason="the same bytes were received before",
+        part_keys=part_keys,
+    )
+
+
+def _merge_studies(
+    con: duckdb.DuckDBPyConnection, fresh: Mapping[str, list[Reading]], rules: Rules
+) -> dict[str, tuple[Part, ...]]:
+    """Write the readings, make the parts of their studies anew, and return them by study."""
+    studies = list(fresh)
+    readings = _stored_readings(con, studies)
+    _insert(con, "reading", _reading_rows(r for rs in fresh.values() for r in rs))
+    _delete_parts(con, [s for s in studies if s in readings])
+    merged: dict[str, tuple[Part, ...]] = {}
+    first: dict[str, datetime] = {}
+    for study, new in fresh.items():
+        together = [*readings.get(study, ()), *new]
+        merged[study] = tuple(rules.normalise(p) for p in rules.merge(r.part for r in together))
+        arrived = {r.sha256: r.received_at for r in reversed(together)}
+        for part in merged[study]:
+            times = [arrived[s.sha256] for s in part.sources if s.sha256 in arrived]
+            first[part.part_key] = min(times or arrived.values())
+    write_parts(con, [p for parts in merged.values() for p in parts], first)
+    _settle_earlier(con, merged, [r for rs in readings.values() for r in rs])
+    return merged
+
+
+def _stored_readings(
+    con: duckdb.DuckDBPyConnection, studies: Sequence[str]
+) -> dict[str, list[Reading]]:
+    rows = con.execute(
+        "SELECT study_uid, sha256, receipt_id, received_at, record FROM reading"
+        " WHERE study_uid IN (SELECT unnest(?)) ORDER BY received_at, sha256, part_key",
+        [list(studies)],
+    ).fetchall()
+    found: dict[str, list[Reading]] = defaultdict(list)
+    for study, sha256, receipt, received_at, record in rows:
+        found[study].append(Reading(unpack_part(record), sha256, receipt, received_at))
+    return found
+
+
+def _reading_rows(readings: Iterable[Reading]) -> pa.Table:
+    rows = [
+        {
+            "study_uid": r.part.study_uid,
+            "part_key": r.part.part_key,
+            "sha256": r.sha256,
+            "receipt_id": r.receipt_id,
+            "sop_instance_uid": r.part.sources[0].sop_instance_uid,
+            "received_at": r.received_at,
+            "record": pack_part(r.part),
+        }
+        for r in readings
+    ]
+    return pa.Table.from_pylist(rows, schema=_READING)
+
+
+def _delete_parts(con: duckdb.DuckDBPyConnection, studies: Sequence[str]) -> None:
+    if not studies:
+        return
+    keys = con.execute(
+        "SELECT list(part_key) FROM part WHERE study_uid IN (SELECT unnest(?))", [list(studies)]
+    ).fetchone()
+    if keys and keys[0]:
+        for table in PART_TABLES:
+            con.execute(f"DELETE FROM {table} WHERE part_key IN (SELECT unnest(?))", [keys[0]])  # noqa: S608 - a constant
+
+
+def write_parts(
+    con: duckdb.DuckDBPyConnection, parts: Sequence[Part], received_at: Mapping[str, datetime]
+) -> None:
+    """Insert parts and what hangs on them; rows of the same parts must be gone already."""
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for part in parts:
+        for table, more in part_rows(part, received_at[part.part_key]).items():
+            rows[table].extend(more)
+    for table, some in rows.items():
+        if some:
+            _insert(con, table, arrow_table(table, some))
+    traces = [
+        {
+            "part_key": p.part_key,
+            "sop_instance_uid": p.sources[0].sop_instance_uid if len(p.sources) == 1 else None,
+            "trace": pack_trace(p.provenance),
+        }
+        for p in parts
+        if p.provenance
+    ]
+    if traces:
+        _insert(con, "provenance", pa.Table.from_pylist(traces, schema=_PROVENANCE))
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    con.register("incoming_rows", rows)
+    try:
+        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming_rows")  # noqa: S608 - a constant
+    finally:
+        con.unregister("incoming_rows")
+
+
+def _settle_earlier(
+    con: duckdb.DuckDBPyConnection,
+    merged: Mapping[str, tuple[Part, ...]],
+    earlier: Sequence[Reading],
+) -> None:
+    """Change the status of earlier objects whose role in the set a later one changed."""
+    for receipt, study, sha256 in {(r.receipt_id, r.part.study_uid, r.sha256) for r in earlier}:
+        status = statuses_of_set(merged[study]).get(sha256, Status.SUPERSEDED)
+        con.execute(
+            "UPDATE object SET status = ?, reason = ?"
+            " WHERE receipt_id = ? AND status NOT IN (?, 'erased')",
+            [status, _why(status), receipt, status],
+        )
+
+
+def _finish(
+    outcomes: dict[str, Outcome],
+    fresh: Mapping[str, Incoming],
+    merged: Mapping[str, tuple[Part, ...]],
+) -> None:
+    """Add the outcomes of the objects whose parts were merged."""
+    for receipt, incoming in fresh.items():
+        if receipt in outcomes:
+            continue
+        studies = {p.study_uid for p in incoming.parts}
+        parts = tuple(p for study in studies for p in merged[study])
+        status = statuses_of_set(parts).get(incoming.sha256, Status.SUPERSEDED)
+        outcomes[receipt] = Outcome(
+            sha256=incoming.sha256,
+            receipt_id=receipt,
+            status=status,
+            reason=_why(status),
+            part_keys=tuple(dict.fromkeys(p.part_key for p in incoming.parts)),
+            parts=parts,
+        )
+
+
+def _why(status: Status) -> str | None:
+    return {
+        Status.SUPERSEDED: "a later report of the study contains it",
+        Status.DUPLICATE: "another object of the study says the same",
+    }.get(status)
+
+
+def _write_ledger(
+    con: duckdb.DuckDBPyConnection,
+    fresh: Mapping[str, Incoming],
+    outcomes: Mapping[str, Outcome],
+    now: datetime,
+) -> None:
+    rows = [
+        {
+            "receipt_id": receipt,
+            "sha256": i.sha256,
+            "sop_instance_uid": i.sop_instance_uid or _source(i, "sop_instance_uid"),
+            "sop_class": i.sop_class or _source(i, "sop_class"),
+            "study_uid": i.study_uid or (i.parts[0].study_uid if i.parts else None),
+            "size_bytes": i.size_bytes,
+            "received_at": i.received_at.astimezone(UTC),
+            "route": i.route,
+            "caller": i.caller,
+            "status": outcomes[receipt].status.value,
+            "reason": outcomes[receipt].reason,
+            "part_keys": outcomes[receipt].part_keys,
+            "stored_at": i.stored_at or now,
+        }
+        for receipt, i in fresh.items()
+    ]
+    if rows:
+        _insert(con, "object", pa.Table.from_pylist(rows, schema=_OBJECT))
+
+
+def _source(incoming: Incoming, name: str) -> str | None:
+    if not incoming.parts or not incoming.parts[0].sources:
+        return None
+    value: str | None = getattr(incoming.parts[0].sources[0], name)
+    return value
