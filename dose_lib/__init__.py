@@ -16,11 +16,21 @@ _PUBLIC = {
     "DoseError": "dose_lib.errors",
     "Incoming": "dose_lib.store",
     "Outcome": "dose_lib.store",
+    "RunRecord": "dose_lib.report",
     "Settings": "dose_lib.settings",
     "Store": "dose_lib.store",
+    "ask_box": "dose_lib.live",
     "connect": "dose_lib.store.connect",
     "contract": "dose_lib.records",
+    "dashboard_command": "dose_lib.live",
+    "dashboard_environment": "dose_lib.live",
+    "load_levels": "dose_lib.reference",
     "load_settings": "dose_lib.settings",
+    "normalise_part": "dose_lib.normalise",
+    "read_site": "dose_lib.normalise",
+    "run_notebook": "dose_lib.report",
+    "set_up_notebook": "dose_lib.live",
+    "sign_off": "dose_lib.reference",
     "site_key": "dose_lib.store",
     "submit_decision": "dose_lib.store",
     "trace": "dose_lib.store.trace",
@@ -30,11 +40,21 @@ __all__ = [
     "DoseError",
     "Incoming",
     "Outcome",
+    "RunRecord",
     "Settings",
     "Store",
+    "ask_box",
     "connect",
     "contract",
+    "dashboard_command",
+    "dashboard_environment",
+    "load_levels",
     "load_settings",
+    "normalise_part",
+    "read_site",
+    "run_notebook",
+    "set_up_notebook",
+    "sign_off",
     "site_key",
     "submit_decision",
     "trace",
@@ -42,7 +62,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from dose_lib.errors import DoseError
+    from dose_lib.live import ask_box, dashboard_command, dashboard_environment, set_up_notebook
+    from dose_lib.normalise import normalise_part, read_site
     from dose_lib.records import contract
+    from dose_lib.reference import load_levels, sign_off
+    from dose_lib.report import RunRecord, run_notebook
     from dose_lib.settings import Settings, load_settings
     from dose_lib.store import Incoming, Outcome, Store, site_key, submit_decision
     from dose_lib.store.connect import connect

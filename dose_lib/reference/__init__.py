@@ -1,0 +1,60 @@
+"""Diagnostic reference levels: the library, the site's own, sign-off, and which one counts."""
+
+from __future__ import annotations
+
+from dose_lib.reference.choose import (
+    THE_DRL,
+    Choice,
+    Narrowed,
+    Reason,
+    fits_patient,
+    kinds_of,
+    narrow_levels,
+    newest,
+    pick_level,
+    unusable,
+)
+from dose_lib.reference.level import Confidence, Kind, Level, Per, PhantomBasis, Quantity
+from dose_lib.reference.library import (
+    load_levels,
+    published_levels,
+    read_table,
+    site_levels,
+    tables_folder,
+)
+from dose_lib.reference.sign_off import (
+    SignOff,
+    apply_sign_offs,
+    read_decisions,
+    sign_off,
+    sign_offs,
+)
+
+__all__ = [
+    "THE_DRL",
+    "Choice",
+    "Confidence",
+    "Kind",
+    "Level",
+    "Narrowed",
+    "Per",
+    "PhantomBasis",
+    "Quantity",
+    "Reason",
+    "SignOff",
+    "apply_sign_offs",
+    "fits_patient",
+    "kinds_of",
+    "load_levels",
+    "narrow_levels",
+    "newest",
+    "pick_level",
+    "published_levels",
+    "read_decisions",
+    "read_table",
+    "sign_off",
+    "sign_offs",
+    "site_levels",
+    "tables_folder",
+    "unusable",
+]
