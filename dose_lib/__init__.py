@@ -27,6 +27,8 @@ _PUBLIC = {
     "load_levels": "dose_lib.reference",
     "load_settings": "dose_lib.settings",
     "normalise_part": "dose_lib.normalise",
+    "read_bytes": "dose_lib.dicom.read",
+    "read_file": "dose_lib.dicom.read",
     "read_site": "dose_lib.normalise",
     "run_notebook": "dose_lib.report",
     "set_up_notebook": "dose_lib.live",
@@ -51,6 +53,8 @@ __all__ = [
     "load_levels",
     "load_settings",
     "normalise_part",
+    "read_bytes",
+    "read_file",
     "read_site",
     "run_notebook",
     "set_up_notebook",
@@ -61,6 +65,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from dose_lib.dicom.read import read_bytes, read_file
     from dose_lib.errors import DoseError
     from dose_lib.live import ask_box, dashboard_command, dashboard_environment, set_up_notebook
     from dose_lib.normalise import normalise_part, read_site

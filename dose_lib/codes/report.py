@@ -10,7 +10,7 @@ from dose_lib.codes.concept import Concept, dcm
 # TID 10001 projection, TID 10011 CT: the report
 XRAY_RADIATION_DOSE_REPORT = dcm("113701", "X-Ray Radiation Dose Report")
 PROCEDURE_REPORTED = dcm("121058", "Procedure reported")
-HAS_INTENT_ATTRIBUTE = Concept("363703001", "SCT", "Has intent (attribute)")
+HAS_INTENT = Concept("363703001", "SCT", "Has Intent")
 ACQUISITION_DEVICE_TYPE = dcm("122142", "Acquisition Device Type")
 SCOPE_OF_ACCUMULATION = dcm("113705", "Scope of Accumulation")
 XRAY_DETECTOR_DATA_AVAILABLE = dcm("113945", "X-Ray Detector Data Available")

@@ -183,7 +183,7 @@ RECUMBENT = Concept("102538003", "SCT", "recumbent")
 SEMI_ERECT = Concept("102539006", "SCT", "semi-erect")
 
 # CID 20 orientation modifier
-COILED_POSITION_FINDING = Concept("34108001", "SCT", "Coiled position (finding)")
+COILED_POSITION = Concept("34108001", "SCT", "Coiled position")
 SEMI_PRONE = Concept("34026001", "SCT", "semi-prone")
 ANATOMICAL = Concept("51845000", "SCT", "anatomical")
 SUPINE = Concept("40199007", "SCT", "supine")
@@ -192,9 +192,7 @@ KNEE_CHEST = Concept("23242002", "SCT", "knee-chest")
 KNEELING = Concept("55864004", "SCT", "kneeling")
 LITHOTOMY = Concept("14205002", "SCT", "lithotomy")
 PRONE = Concept("1240000", "SCT", "prone")
-ORTHOSTATIC_BODY_POSITION_FINDING = Concept(
-    "10904000", "SCT", "Orthostatic body position (finding)"
-)
+ORTHOSTATIC_BODY_POSITION = Concept("10904000", "SCT", "Orthostatic body position")
 LEFT_LATERAL_DECUBITUS = Concept("102536004", "SCT", "left lateral decubitus")
 STOOPED_OVER = Concept("87068006", "SCT", "stooped-over")
 RIGHT_LATERAL_DECUBITUS = Concept("102535000", "SCT", "right lateral decubitus")

@@ -1,0 +1,1 @@
+"""Bytes to records: what a DICOM object says about dose, each value with its provenance."""

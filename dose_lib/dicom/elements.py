@@ -1,0 +1,265 @@
+"""Data elements straight from bytes: little endian, explicit or implicit VR, any lengths.
+
+Values are not copied or decoded until they are asked for, so that a header costs the same
+whether pixels or private elements of 100 MB follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct, calcsize
+
+from dose_lib.dicom.tags import BINARY, SpecificCharacterSet
+from dose_lib.dicom.text import clean, codecs_of, decode, read_numbers
+from dose_lib.errors import ReadError, TruncatedError
+
+MAX_DEPTH = 64  # deepest nesting of items that is read; real reports have fewer than 12
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_EXPLICIT = Struct("<HH2sH").unpack_from
+_IMPLICIT = Struct("<HHL").unpack_from
+_LONG = Struct("<L").unpack_from
+_NUMBERS = {b"US": "H", b"SS": "h", b"UL": "L", b"SL": "l", b"FL": "f", b"FD": "d"}
+
+# Where a value stands: VR (empty in implicit VR), first byte, byte after the last.
+Span = tuple[bytes, int, int]
+
+
+class OddEncodingError(ReadError):
+    """The bytes are not laid out as their transfer syntax says; a tolerant reader may try."""
+
+
+def shown(tag: int) -> str:
+    """A tag as people write it."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+class Source:
+    """The bytes of one object and how they are encoded.
+
+    Ends of sequences and items of undefined length are remembered, so that each byte is
+    looked at a fixed number of times however deep such items are nested.
+    """
+
+    __slots__ = ("_ends", "_inner", "data", "explicit")
+
+    def __init__(self, data: bytes, *, explicit: bool) -> None:
+        self.data = data
+        self.explicit = explicit
+        self._ends: dict[int, int] = {}
+        self._inner: Source | None = None
+
+    def spans(self, pos: int, end: int, depth: int = 0, stop_at: int = _ITEM) -> dict[int, Span]:
+        """Tag and place of each element from `pos` to `end`; the first of a repeated tag wins.
+
+        Parameters
+        ----------
+        pos, end
+            First byte, and the byte after the last.
+        depth
+            How deep the elements are nested, for the limit.
+        stop_at
+            Reading stops before the first tag that is not smaller, such as pixel data.
+
+        Raises
+        ------
+        TruncatedError
+            If an element is longer than the bytes that are left.
+        OddEncodingError
+            If the layout is not that of the transfer syntax.
+        """
+        found: dict[int, Span] = {}
+        self._walk(pos, end, depth, found, stop_at)
+        return found
+
+    def head(self, pos: int, end: int, *, stop_at: int) -> tuple[dict[int, Span], int]:
+        """Elements before tag `stop_at`, and the byte it stands at."""
+        found: dict[int, Span] = {}
+        return found, self._walk(pos, end, 0, found, stop_at)
+
+    def _walk(
+        self, pos: int, end: int, depth: int, found: dict[int, Span], stop_at: int = _ITEM
+    ) -> int:
+        """Fill `found`; return where an item delimiter, `stop_at` or `end` was met."""
+        data, explicit = self.data, self.explicit
+        while pos + 8 <= end:
+            group, element, vr, length = _EXPLICIT(data, pos)
+            tag = group << 16 | element
+            if tag >= stop_at:
+                return pos if tag >> 16 != 0xFFFE else self._stopped(tag, pos)
+            start = pos + 8
+            if not explicit:
+                vr, length = b"", _LONG(data, pos + 4)[0]
+            elif vr in _LONG_VRS:
+                if start + 4 > end:
+                    raise self._truncated(tag, pos)
+                length = _LONG(data, start)[0]
+                start += 4
+            elif vr not in _SHORT_VRS:
+                return self._stopped(tag, pos)
+            stop = following = start + length
+            if length == _UNDEFINED:
+                stop = self._sequence_end(vr, start, end, depth + 1)
+                following = stop + 8
+            if following > end:
+                raise self._truncated(tag, pos)
+            found.setdefault(tag, (vr, start, stop))
+            pos = following
+        if pos != end and any(data[pos:end]):
+            raise TruncatedError("the object ends within an element", where=f"byte {pos}")
+        return end
+
+    def items(self, start: int, stop: int, depth: int) -> Iterator[tuple[int, int]]:
+        """First byte, and the byte after the last, of each item of a sequence."""
+        pos = start
+        while pos + 8 <= stop:
+            group, element, length = _IMPLICIT(self.data, pos)
+            tag = group << 16 | element
+            if tag == _SEQUENCE_END:
+                return
+            if tag != _ITEM:
+                raise OddEncodingError(f"{shown(tag)} instead of an item", where=f"byte {pos}")
+            first = pos + 8
+            last = following = first + length
+            if length == _UNDEFINED:
+                last = self._item_end(first, stop, depth)
+                following = last + 8
+            if following > stop:
+                raise self._truncated(tag, pos)
+            if depth > MAX_DEPTH:
+                raise ReadError(f"nested deeper than {MAX_DEPTH} levels", where=f"byte {pos}")
+            yield first, last
+            pos = following
+
+    def inner(self, vr: bytes, start: int) -> Source:
+        """How a sequence is encoded that starts at `start`: one sent as UN is implicit VR."""
+        if vr != b"UN" or not self.explicit or self.data[start + 12 : start + 14] in _SHORT_VRS:
+            return self
+        if self._inner is None:
+            self._inner = Source(self.data, explicit=False)
+        return self._inner
+
+    def _item_end(self, first: int, stop: int, depth: int) -> int:
+        """Where the delimiter of an item of undefined length stands."""
+        if first not in self._ends:
+            if depth > MAX_DEPTH:
+                raise ReadError(f"nested deeper than {MAX_DEPTH} levels", where=f"byte {first}")
+            end = self._walk(first, stop, depth, {})
+            if self.data[end : end + 4] != b"\xfe\xff\x0d\xe0":
+                raise TruncatedError("an item is not closed", where=f"byte {first}")
+            self._ends[first] = end
+        return self._ends[first]
+
+    def _sequence_end(self, vr: bytes, start: int, end: int, depth: int) -> int:
+        """Where the delimiter of a sequence of undefined length stands."""
+        if start in self._ends:
+            return self._ends[start]
+        if vr not in (b"SQ", b"UN", b""):
+            raise OddEncodingError(f"VR {vr!r} of undefined length", where=f"byte {start}")
+        source, pos = (self.inner(vr, start) if vr == b"UN" else self), start
+        while pos + 8 <= end:
+            group, element, length = _IMPLICIT(self.data, pos)
+            tag = group << 16 | element
+            if tag == _SEQUENCE_END:
+                self._ends[start] = pos
+                return pos
+            if tag != _ITEM:
+                raise OddEncodingError(f"{shown(tag)} instead of an item", where=f"byte {pos}")
+            first = pos + 8
+            pos = first + length
+            if length == _UNDEFINED:
+                pos = source._item_end(first, end, depth) + 8
+        raise TruncatedError("a sequence is not closed", where=f"byte {start}")
+
+    def _stopped(self, tag: int, pos: int) -> int:
+        """An item delimiter ends the walk; anything else without a known VR is odd."""
+        if tag == _ITEM_END:
+            return pos
+        raise OddEncodingError(
+            f"{shown(tag)} with value representation {self.data[pos + 4 : pos + 6]!r}",
+            where=f"byte {pos}",
+        )
+
+    def _truncated(self, tag: int, pos: int) -> TruncatedError:
+        return TruncatedError(
+            f"{shown(tag)} is longer than the bytes that are left", where=f"byte {pos}"
+        )
+
+
+class DataSet:
+    """Elements of one data set or sequence item, decoded when asked for."""
+
+    __slots__ = ("codecs", "depth", "source", "spans")
+
+    def __init__(
+        self, source: Source, spans: dict[int, Span], codecs: tuple[str, ...] = (), depth: int = 0
+    ) -> None:
+        self.source, self.spans, self.depth = source, spans, depth
+        self.codecs = codecs
+        if declared := self.raw(SpecificCharacterSet):
+            self.codecs = codecs_of(declared.decode("latin_1")) or codecs
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self.spans
+
+    def raw(self, tag: int) -> bytes | None:
+        """Bytes of a value as sent; None where the element is missing or empty."""
+        span = self.spans.get(tag)
+        return self.source.data[span[1] : span[2]] or None if span else None
+
+    def text(self, tag: int) -> str | None:
+        """Text of a value, several values with their backslashes; None if empty."""
+        raw = self.raw(tag)
+        return clean(decode(raw, self.codecs)) if raw else None
+
+    def texts(self, tag: int) -> tuple[str, ...]:
+        """Values of a text element, empty ones left out."""
+        parts = (self.text(tag) or "").split("\\")
+        return tuple(p for p in map(clean, parts) if p)
+
+    def numbers(self, tag: int) -> tuple[float, ...]:
+        """Values of a numeric element, text or binary; empty if none is readable."""
+        raw = self.raw(tag)
+        if raw is None:
+            return ()
+        vr = self.spans[tag][0]
+        if vr in (b"", b"UN"):
+            vr = BINARY.get(tag, b"")
+        if code := _NUMBERS.get(vr):
+            size = len(raw) // calcsize(code)
+            values = Struct(f"<{size}{code}").unpack_from(raw)
+            return tuple(float(v) for v in values if v - v == 0)
+        return read_numbers(decode(raw))[0]
+
+    def number(self, tag: int) -> float | None:
+        """First value of a numeric element."""
+        return next(iter(self.numbers(tag)), None)
+
+    def integer(self, tag: int) -> int | None:
+        """First value of a numeric element as a whole number; None if it is none."""
+        number = self.number(tag)
+        return int(number) if number is not None and number == int(number) else None
+
+    def items(self, tag: int) -> tuple[DataSet, ...]:
+        """Items of a sequence; empty where it is missing or empty."""
+        span = self.spans.get(tag)
+        if span is None or span[1] == span[2]:
+            return ()
+        source, depth = self.source.inner(span[0], span[1]), self.depth + 1
+        return tuple(
+            DataSet(source, source.spans(first, last, depth), self.codecs, depth)
+            for first, last in source.items(span[1], span[2], depth)
+        )
+
+    def item(self, tag: int) -> DataSet | None:
+        """First item of a sequence."""
+        return next(iter(self.items(tag)), None)
+
+    def shown(self, tag: int) -> str:
+        """A value as recorded, for provenance: text, or the numbers of a binary value."""
+        if self.spans[tag][0] in _NUMBERS or tag in BINARY:
+            return "\\".join(f"{n:.17g}" for n in self.numbers(tag))
+        return self.text(tag) or ""

@@ -1,0 +1,118 @@
+"""From a file's bytes to its data set: preamble, file meta information, transfer syntax."""
+
+from __future__ import annotations
+
+import zlib
+
+from dose_lib.dicom import tags as t
+from dose_lib.dicom.elements import DataSet, OddEncodingError, Source
+from dose_lib.errors import NotDicomError, ReadError, TruncatedError
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+DEFLATED_LITTLE = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+
+# Inflated data may be this long, or ten times the file where that is more: a report of
+# 1.3 MB deflates to 40 KB, a bomb of 40 KB inflates to 40 MB.
+MAX_INFLATED = 16_000_000
+
+
+class Opened:
+    """A data set that can be read, with the facts of its file."""
+
+    __slots__ = ("data_set", "meta", "source", "start", "syntax")
+
+    def __init__(
+        self, meta: DataSet | None, syntax: str | None, source: Source, start: int
+    ) -> None:
+        self.meta, self.syntax, self.source, self.start = meta, syntax, source, start
+        # Pixels and what follows them are of no use here and may be of any length.
+        spans = source.spans(start, len(source.data), stop_at=0x7FE00000)
+        self.data_set = DataSet(source, spans)
+
+
+def open_bytes(data: bytes) -> Opened:
+    """The data set of an object in any transfer syntax.
+
+    Parameters
+    ----------
+    data
+        A DICOM file (PS3.10), or a bare data set in little endian.
+
+    Raises
+    ------
+    NotDicomError
+        If the bytes are no DICOM object.
+    TruncatedError, ReadError
+        If the object cannot be read; `where` names the byte.
+    """
+    meta, start = _read_meta(data)
+    syntax = meta.text(t.TransferSyntaxUID) if meta else None
+    if syntax == EXPLICIT_BIG:
+        return _open_tolerantly(data, syntax)
+    if syntax == DEFLATED_LITTLE:
+        data, start = _inflate(data, start), 0
+    explicit = syntax != IMPLICIT_LITTLE if syntax else _looks_explicit(data, start)
+    try:
+        return Opened(meta, syntax, Source(data, explicit=explicit), start)
+    except OddEncodingError:
+        try:
+            # Some senders encode one way and declare the other.
+            return Opened(meta, syntax, Source(data, explicit=not explicit), start)
+        except ReadError:
+            return _open_tolerantly(data, syntax)
+
+
+def _read_meta(data: bytes) -> tuple[DataSet | None, int]:
+    """File meta information and the first byte after it; None for a bare data set."""
+    if not data:
+        raise NotDicomError("the file is empty", expected="a DICOM object")
+    start = 132 if data[128:132] == b"DICM" else 0
+    if start or data[:2] == b"\x02\x00":
+        try:
+            spans, end = Source(data, explicit=True).head(start, len(data), stop_at=0x00030000)
+        except OddEncodingError as error:
+            raise ReadError(
+                "the file meta information is not readable", where=error.where
+            ) from None
+        if end == len(data):
+            raise TruncatedError("there is no data set after the file meta information")
+        return DataSet(Source(data, explicit=True), spans), end
+    if data[:2] == b"\x08\x00" and len(data) >= 8:
+        return None, 0
+    raise NotDicomError(
+        f"the bytes begin with {data[:8]!r}", expected="a DICOM file ('DICM' at byte 128)"
+    )
+
+
+def _looks_explicit(data: bytes, start: int) -> bool:
+    return data[start + 4 : start + 6].isalpha() and data[start + 4 : start + 6].isupper()
+
+
+def _inflate(data: bytes, start: int) -> bytes:
+    limit = max(MAX_INFLATED, 10 * len(data))
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        plain = inflater.decompress(memoryview(data)[start:], limit)
+    except zlib.error as error:
+        raise ReadError(
+            f"the deflated data set is broken ({error})", where=f"byte {start}"
+        ) from None
+    if inflater.unconsumed_tail:
+        raise ReadError(
+            f"the deflated data set is longer than {limit} bytes",
+            where=f"byte {start}",
+            todo="Send it in another transfer syntax if it is a real report",
+        )
+    if not inflater.eof and not plain:
+        raise TruncatedError("the deflated data set ends early", where=f"byte {start}")
+    return plain
+
+
+def _open_tolerantly(data: bytes, syntax: str | None) -> Opened:
+    from dose_lib.dicom.tolerant import rewrite  # pydicom only where it is needed
+
+    plain = rewrite(data)
+    meta, start = _read_meta(plain)
+    return Opened(meta, syntax, Source(plain, explicit=True), start)

@@ -1,0 +1,99 @@
+"""Everything the reader may notice: stable code, severity and meaning, in one table.
+
+Each tolerance the reader shows leaves an issue; the documentation's list is made from
+this table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dose_lib.records import Severity
+
+_INFO, _WARNING, _ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
+
+
+class Kind(NamedTuple):
+    """Severity and meaning of an issue code."""
+
+    severity: Severity
+    message: str
+
+
+KINDS = {
+    # values
+    "unknown_unit": Kind(_ERROR, "The unit is none of this quantity's; the value is left out."),
+    "unit_missing": Kind(_WARNING, "No unit was sent; the unit of the template is taken."),
+    "unreadable_number": Kind(_ERROR, "The value is no number; it is left out."),
+    "illegal_number": Kind(
+        _WARNING, "The number is not written as DICOM requires; it is read all the same."
+    ),
+    "several_values": Kind(_INFO, "One value holds several numbers; they are taken in order."),
+    "no_value": Kind(_INFO, "The object has no value here and says why; it stays unknown."),
+    "bad_datetime": Kind(_WARNING, "The date and time cannot be read; it stays unknown."),
+    "unknown_code": Kind(_INFO, "The code is none of the values this field can have."),
+    "text_for_code": Kind(_INFO, "Words were sent in place of a code; only the meaning is known."),
+    "value_repeated": Kind(_INFO, "The same item was sent again with the same value."),
+    "value_contradicted": Kind(
+        _WARNING, "The same item was sent again with another value; the first one is kept."
+    ),
+    "name_by_meaning": Kind(
+        _INFO, "The code of this item is unknown; it is recognised by its meaning."
+    ),
+    "dialect": Kind(_INFO, "A known deviation of this maker was corrected."),
+    "character_set": Kind(
+        _INFO, "Text is not in the declared character set; it is decoded as found."
+    ),
+    "implausible_value": Kind(_WARNING, "The value is outside what is possible or usual."),
+    "thickness_swapped": Kind(_INFO, "The smallest thickness was larger than the largest."),
+    "zero_dose": Kind(_WARNING, "A dose of zero where there were exposures; it may be unknown."),
+    # identity of things
+    "study_uid_missing": Kind(
+        _WARNING, "No Study Instance UID; one is derived from the object's own UID."
+    ),
+    "event_uid_missing": Kind(_INFO, "No event UID was sent; another identifier stands in."),
+    "event_uid_repeated": Kind(
+        _INFO, "Several events share one UID; plane, source and order tell them apart."
+    ),
+    "scope_uid_missing": Kind(
+        _INFO, "The scope of accumulation names no UID; the study is assumed."
+    ),
+    "observer_uid_ignored": Kind(
+        _INFO, "The device observer UID repeats a UID of the exam; it does not identify the device."
+    ),
+    "recognised_by_content": Kind(
+        _INFO, "Neither class, title nor template but the content shows a dose report."
+    ),
+    "time_from_header": Kind(_INFO, "The object's header gives the start; its content has none."),
+    # totals
+    "total_differs_from_sum": Kind(
+        _WARNING, "The stated total and the sum over the events differ; both are kept."
+    ),
+    "total_rounded": Kind(
+        _INFO, "The stated total and the sum over the events differ slightly; both are kept."
+    ),
+    "count_differs": Kind(_WARNING, "The stated number of events is not the number found."),
+    "phantoms_mixed": Kind(
+        _INFO, "The stated DLP total adds doses on different phantoms; see the totals by phantom."
+    ),
+    "phantom_missing": Kind(_WARNING, "No phantom was stated for a CTDIvol or DLP."),
+    "partial_report": Kind(_INFO, "The report calls itself partial."),
+    # patient
+    "birth_date_impossible": Kind(_WARNING, "The birth date is after the exam or impossible."),
+    "identifier_in_text": Kind(
+        _INFO, "A free text repeated an identifier; the part keeps the cleaned text."
+    ),
+    # sets of objects
+    "sources_disagree": Kind(
+        _WARNING, "Two sources of one event state different values; the stronger source is kept."
+    ),
+    "reports_overlap": Kind(
+        _WARNING, "Reports of one exam overlap in part; totals are made from all their events."
+    ),
+    "event_joined_by_values": Kind(
+        _INFO, "Two sources were joined by time and technique, since no UID joins them."
+    ),
+    # comments
+    "unsafe_xml": Kind(_WARNING, "An XML comment declares entities or a DTD; it is not parsed."),
+    "unreadable_comment": Kind(_INFO, "A comment that should be XML cannot be parsed."),
+}
