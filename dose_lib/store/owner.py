@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from dose_lib.records import Decision, Finding
+from dose_lib.records import Decision, Finding, Part
 from dose_lib.settings import Settings
 from dose_lib.store import decision as decisions
 from dose_lib.store import findings as finding_rows
@@ -20,7 +20,7 @@ from dose_lib.store.engine import open_file
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.migrate import migrate
-from dose_lib.store.write import Merge, Normalise, Rules, commit
+from dose_lib.store.write import Merge, Normalise, Rules, commit, parts_of
 
 if TYPE_CHECKING:
     from dose_lib.store.serve import Service
@@ -102,6 +102,15 @@ class Store:
         """
         with self._lock:
             return commit(self._con, batch, self._rules, self._clock()) if batch else []
+
+    def parts(self, part_keys: Sequence[str]) -> tuple[Part, ...]:
+        """Exam parts as they stand, merged and normalised, by key; unknown keys give none.
+
+        For whoever has to look at a part again, such as detectors after a crash between
+        a commit and their look.
+        """
+        with self._lock:
+            return parts_of(self._con, part_keys, self._rules)
 
     def add_findings(self, findings: Sequence[Finding]) -> list[Finding]:
         """Write findings, each id once; returns those that are new, with their time."""

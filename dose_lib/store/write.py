@@ -202,6 +202,20 @@ def _merge_studies(
     return merged
 
 
+def parts_of(
+    con: duckdb.DuckDBPyConnection, part_keys: Sequence[str], rules: Rules
+) -> tuple[Part, ...]:
+    """Parts as they stand, made anew from the readings of their studies."""
+    rows = con.execute(
+        "SELECT DISTINCT study_uid FROM reading WHERE part_key IN (SELECT unnest(?))",
+        [list(part_keys)],
+    ).fetchall()
+    readings = _stored_readings(con, [study for (study,) in rows])
+    merged = (rules.merge(r.part for r in some) for some in readings.values())
+    wanted = set(part_keys)
+    return tuple(rules.normalise(p) for parts in merged for p in parts if p.part_key in wanted)
+
+
 def _stored_readings(
     con: duckdb.DuckDBPyConnection, studies: Sequence[str]
 ) -> dict[str, list[Reading]]:
