@@ -140,6 +140,22 @@ class SimulationError(DoseError):
     exit_code = 10
 
 
+class VaultError(DoseError):
+    """The identity vault could not be opened, read, written or reached."""
+
+    exit_code = 11
+
+
+class VaultInUseError(VaultError):
+    """Another process has the identity vault open."""
+
+
+class LookUpRefusedError(VaultError):
+    """The person who asks may not see, or do, what was asked for."""
+
+    exit_code = 12
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: its nearest known ones, else all of them.
 

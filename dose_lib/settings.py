@@ -45,6 +45,21 @@ class Settings(BaseModel):
     show_operators: Literal["name", "code", "none"] = Field(
         "code", description="How members of staff appear: by name, by code, or not at all."
     )
+    identity_retention_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after an exam for which names and IDs are kept; unset: until erased.",
+    )
+    vault_socket: Path | None = Field(
+        None,
+        description="Socket of the identity vault; unset: `run/vault.sock`, for the service's own"
+        " account only.",
+    )
+    vault_group: str | None = Field(
+        None,
+        description="Group whose members may connect to the identity vault; each still needs a"
+        " role in `site/people.toml`.",
+    )
 
     ae_title: str = Field(
         "DOSELOOP", min_length=1, max_length=16, description="Our DICOM application entity title."
@@ -175,6 +190,16 @@ class Settings(BaseModel):
     def store_file(self) -> Path:
         """The DuckDB store; one process owns it."""
         return self.home / "store" / "doseloop.duckdb"
+
+    @property
+    def vault_dir(self) -> Path:
+        """The identity vault, encrypted, and what waits to go into it; one process opens it."""
+        return self.home / "vault"
+
+    @property
+    def people_file(self) -> Path:
+        """`site/people.toml`: who may look up identities."""
+        return self.site_dir / "people.toml"
 
     @property
     def run_dir(self) -> Path:

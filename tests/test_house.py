@@ -29,6 +29,7 @@ LAYERS = (
     ("dose_lib.dicom", 3),
     ("dose_lib.normalise", 4),
     ("dose_lib.store", 5),
+    ("dose_lib.vault", 5),
     ("dose_lib.reference", 5),
     ("dose_lib.metrics", 6),
     ("dose_lib.compare", 6),
