@@ -8,12 +8,12 @@ from random import Random
 
 import msgspec
 
-from dose_lib.records import Code, CtAcquisitionType, CtEvent, CtSource, Phantom
+from dose_lib.records import CtAcquisitionType, CtEvent, CtSource, Phantom
 from dose_lib.simulate.physics import CtOutput, scan
 from dose_lib.simulate.population import Body
 from dose_lib.simulate.scenario import CtProcedure, CtTechnique, DeviceSpec, ProtocolName
 from dose_lib.simulate.uids import derive_uid
-from dose_lib.simulate.writer.codes import SNOMED, sct
+from dose_lib.simulate.writer.codes import sct
 
 _NO_CONTRAST = sct("399331006")
 _CONTRAST = sct("27483000")
@@ -210,17 +210,13 @@ class _Events:
         self.events.append(
             msgspec.structs.replace(
                 event,
-                ordinal=n,
+                ordinal=0,
                 event_uid=derive_uid("event", *plan.key, n),
                 started_at=self._clock,
-                target_region=_region(plan.procedure.target),
+                target_region=sct(plan.procedure.target),
                 phantom=Phantom(plan.procedure.phantom),
                 nominal_single_collimation_mm=plan.technique.single_collimation_mm,
                 n_sources=1,
             )
         )
         self._clock += timedelta(seconds=round(seconds) + 35)
-
-
-def _region(concept: str) -> Code:
-    return Code(concept, "SCT", SNOMED[concept][0])

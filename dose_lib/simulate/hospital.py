@@ -401,7 +401,7 @@ def _reported(events: tuple[CtEvent, ...], device: DeviceSpec) -> tuple[CtEvent,
                 )
                 continue
         made.append(event)
-    return tuple(msgspec.structs.replace(e, ordinal=n) for n, e in enumerate(made))
+    return tuple(made)
 
 
 def _dose(plan: CtPlan, technique: CtTechnique | None) -> float:

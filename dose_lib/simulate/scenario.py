@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dose_lib.errors import SimulationError, did_you_mean
-from dose_lib.simulate.writer.dialect import dialect_names
+from dose_lib.simulate.writer.makers import dialect_names
 
 
 class _Model(BaseModel):

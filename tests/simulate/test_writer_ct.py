@@ -13,7 +13,7 @@ from pydicom.sr._snomed_dict import mapping
 
 from dose_lib.errors import SimulationError, UsageError
 from dose_lib.simulate.writer import dialect_names, find_dialect, make_ct_rdsr
-from dose_lib.simulate.writer.codes import DCM, OLDER_CONCEPT, SNOMED
+from dose_lib.simulate.writer.codes import dcm_meanings, snomed_concepts
 from tests.conftest import require
 
 CT_DIALECTS = ("canon", "clean", "ge", "philips", "siemens")
@@ -41,14 +41,30 @@ def unit(node: pydicom.Dataset) -> str:
     return str(node.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue)
 
 
+# The SRT code stands for an older SNOMED CT concept where the standard has replaced that since,
+# or for "... or ... compound", which devices write of filters and anodes.
+OLDER_CONCEPT = {
+    "816094009": "51185008",
+    "818981001": "113345001",
+    "818982008": "416949008",
+    "816092008": "12921003",
+    "12503006": "105830007",
+    "66925006": None,
+    "71128006": None,
+    "59801003": None,
+    "41967008": None,
+    "26194003": None,
+}
+
+
 def test_every_code_is_one_of_the_standard() -> None:
     """pydicom's dictionary is another transcription of the same tables."""
-    for scheme, codes in (("DCM", DCM), ("SCT", SNOMED)):
+    for scheme, codes in (("DCM", dcm_meanings()), ("SCT", snomed_concepts())):
         known = {code for entry in concepts[scheme].values() for code in entry}
         assert not set(codes) - known
-    for concept, (_, older, _) in SNOMED.items():
+    for concept, names in snomed_concepts().items():
         expected = OLDER_CONCEPT.get(concept, concept)
-        assert older is None or mapping["SRT"].get(older) == expected, concept
+        assert names.srt is None or mapping["SRT"].get(names.srt) == expected, concept
 
 
 @pytest.mark.parametrize("vendor", CT_DIALECTS)

@@ -23,6 +23,7 @@ from dose_lib.simulate.writer.people import (
     person,
     persons,
 )
+from dose_lib.simulate.writer.private import toshiba_body_parameters
 from dose_lib.simulate.writer.tree import (
     INFERRED,
     MOD,
@@ -63,7 +64,7 @@ def ct_items(part: Part, identity: Identity, dialect: Dialect) -> Items:
     return (
         *coded("121049", part.language, relation=MOD),
         *procedure_reported(part, sct("77477000")),
-        *observer(part.device, dialect),
+        *observer(part.device),
         *moment("113809", part.started_at, OBS),
         *moment("113810", part.ended_at, OBS),
         *scope(part),
@@ -72,6 +73,7 @@ def ct_items(part: Part, identity: Identity, dialect: Dialect) -> Items:
         *text("121106", part.comment),
         *(i for code in part.source_of_dose for i in coded("113854", code)),
         *authorizing,
+        *((toshiba_body_parameters(len(events) * 120),) if dialect.private == "toshiba" else ()),
     )
 
 

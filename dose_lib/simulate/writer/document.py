@@ -64,11 +64,29 @@ def write_document(
     header[0x0040A040] = ("CS", "CONTAINER")
     header[0x0040A043] = ("SQ", [concept[8:]])
     header[0x0040A050] = ("CS", "SEPARATE")
-    header[0x0040A504] = ("SQ", [{0x00080105: ("CS", "DCMR"), 0x0040DB00: ("CS", template)}])
+    if dialect.has_template:
+        header[0x0040A504] = ("SQ", [{0x00080105: ("CS", "DCMR"), 0x0040DB00: ("CS", template)}])
     content = Encoder(dialect).content(items, root)
+    if evidence := _evidence(items, part):
+        header[0x0040A375] = ("SQ", [evidence])
     # The content sequence has the highest tag of all, so it goes to the end, encoded already.
     body = encode(header, dialect.charset) + element(0x0040A730, "SQ", content)
     return part10(sop_class, sop_instance, body, source_ae=part.device.station_ae_title or "SIM")
+
+
+def _evidence(items: Items, part: Part) -> Header | None:
+    """Current requested procedure evidence (PS3.3 C.17.2.3): the images the content names."""
+    images = [i.value for event in items for i in event.children if i.type == "IMAGE"]
+    if not images:
+        return None
+    series: Header = {
+        0x0020000E: ("UI", derive_uid("series", part.study_uid, "images")),
+        0x00081199: (
+            "SQ",
+            [{0x00081150: ("UI", sop_class), 0x00081155: ("UI", sop)} for sop_class, sop in images],
+        ),
+    }
+    return {0x0020000D: ("UI", part.study_uid), 0x00081115: ("SQ", [series])}
 
 
 def report_header(part: Part, identity: Identity, dialect: Dialect, source: SourceObject) -> Header:

@@ -6,21 +6,17 @@ from collections.abc import Iterable
 
 from dose_lib.records import Code, Device, Identity, Staff
 from dose_lib.simulate.writer.codes import dcm
-from dose_lib.simulate.writer.dialect import Dialect
 from dose_lib.simulate.writer.tree import CONTAINS, OBS, PROP, Item, Items, coded, text, uid
 
 ADMINISTERING = dcm("113851")
 AUTHORIZING = dcm("113850")
 
 
-def observer(device: Device, dialect: Dialect) -> Items:
+def observer(device: Device) -> Items:
     """The device that reports, as observer (TID 1002, 1004)."""
-    observer_uid = uid("121012", device.device_observer_uid, OBS)
-    if dialect.text_observer_uid:
-        observer_uid = text("121012", device.device_observer_uid, relation=OBS)
     return (
         *coded("121005", dcm("121007"), relation=OBS),
-        *observer_uid,
+        *uid("121012", device.device_observer_uid, OBS),
         *text("121013", device.name, relation=OBS),
         *text("121014", device.manufacturer, relation=OBS),
         *text("121015", device.model, relation=OBS),

@@ -5,8 +5,15 @@ from __future__ import annotations
 from dose_lib.errors import SimulationError
 from dose_lib.records import Identity, Modality, Part
 from dose_lib.simulate.writer.ct import ct_items
-from dose_lib.simulate.writer.dialect import Dialect, find_dialect
+from dose_lib.simulate.writer.dialect import RADIOPHARMACEUTICAL_RDSR, Dialect
 from dose_lib.simulate.writer.document import write_document
+from dose_lib.simulate.writer.makers import find_dialect
+from dose_lib.simulate.writer.nuclear import nuclear_items
+from dose_lib.simulate.writer.projection import projection_items
+
+_PROJECTION = frozenset(
+    {Modality.RF, Modality.XA, Modality.DX, Modality.MG, Modality.PX, Modality.IO, Modality.CBCT}
+)
 
 
 def write_rdsr(
@@ -32,13 +39,21 @@ def write_rdsr(
     how = find_dialect(dialect) if isinstance(dialect, str) else dialect
     who = identity or Identity()
     if part.modality is Modality.CT:
+        items, template = ct_items(part, who, how), "10011"
+    elif part.modality in _PROJECTION:
+        items, template = projection_items(part, who, how), "10001"
+    elif part.administrations:
         return write_document(
             part,
             who,
             how,
-            ct_items(part, who, how),
-            sop_class=how.sop_class,
-            template="10011",
-            root="113701",
+            nuclear_items(part, who, how),
+            sop_class=RADIOPHARMACEUTICAL_RDSR,
+            template="10021",
+            root="113500",
         )
-    raise SimulationError(f"no dose report can be written for modality {part.modality.value}")
+    else:
+        raise SimulationError(f"no dose report can be written for modality {part.modality.value}")
+    return write_document(
+        part, who, how, items, sop_class=how.sop_class, template=template, root="113701"
+    )

@@ -150,24 +150,26 @@ class Encoder:
         """The value of a content sequence: the items below the concept `parent`."""
         omit = self._dialect.omit
         return b"".join(
-            self._item(i)
+            self._item(i, parent)
             for i in items
             if i.concept.value not in omit and f"{parent}>{i.concept.value}" not in omit
         )
 
-    def _item(self, entry: Item) -> bytes:
+    def _item(self, entry: Item, parent: str) -> bytes:
+        if entry.type == "UIDREF" and entry.concept.value in self._dialect.texts:
+            entry = entry._replace(type="TEXT")
         concept = self._dialect.concept(entry.concept)
         head = _head(entry.relation, entry.type, concept, self._encoding)
-        body = self._value(entry)
+        body = self._value(entry, parent)
         if entry.children:
             below = self.content(entry.children, entry.concept.value or "")
             body += element(0x0040A730, "SQ", below) if below else b""
         # Tags ascend: a referenced image (0008,1199) stands before the item's own head.
         return item(body + head if entry.type == "IMAGE" else head + body)
 
-    def _value(self, entry: Item) -> bytes:
+    def _value(self, entry: Item, parent: str) -> bytes:
         if entry.type == "NUM":
-            return self._number(entry)
+            return self._number(entry, parent)
         if entry.type == "CODE":
             return self._code(entry)
         if entry.type == "CONTAINER":
@@ -191,14 +193,14 @@ class Encoder:
         value = self._dialect.value(entry.value)
         return element(0x0040A168, "SQ", code_item(value, self._encoding))
 
-    def _number(self, entry: Item) -> bytes:
+    def _number(self, entry: Item, parent: str) -> bytes:
         qualifier = b""
         if entry.qualifier is not None:
             why = code_item(entry.qualifier, self._encoding)
             qualifier = element(0x0040A301, "SQ", why)
         if entry.value is None:
             return element(0x0040A300, "SQ", b"") + qualifier
-        unit = self._dialect.unit(entry.unit or "1")
+        unit = self._dialect.unit(entry.unit or "1", parent)
         measured = b"".join(
             (
                 element(0x004008EA, "SQ", code_item(unit, self._encoding, self._version())),
@@ -212,6 +214,9 @@ class Encoder:
 
     def _decimals(self, entry: Item) -> str:
         values = entry.value if isinstance(entry.value, tuple) else (entry.value,)
+        scale = self._dialect.scale(entry.unit or "1")
+        if scale != 1.0:
+            values = tuple(float(f"{v * scale:.12g}") for v in values)
         places = self._dialect.decimals and self._dialect.decimals.get(entry.unit or "1")
         if places is None:
             return "\\".join(decimal_string(v) for v in values)
