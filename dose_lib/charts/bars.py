@@ -65,7 +65,7 @@ def bar(
     rows = rows.iloc[::-1].reset_index(drop=True)
     rows = rows.assign(y=np.arange(len(rows), dtype=float), group=rows[by].astype(str), zero=0.0)
     rows = rows.assign(low=rows["y"] - 0.36, high=rows["y"] + 0.36)
-    right = max(upper(rows[value]) * 1.26, 1e-9)
+    right = upper(rows[value] * 1.22)
     ends = [
         (v + right * 0.01, y, number(v, words.unit))
         for v, y in zip(rows[value], rows["y"], strict=True)
@@ -95,7 +95,7 @@ def bar(
         caption=caption_of(total, hidden, limit, source)
         if n
         else (f"Source: {source}." if source else ""),
-        shape=("bar", tuple(rows["group"])),
+        shape=("bar", tuple(rows["group"]), right),
         height=height,
         is_wide=False,
         words=", ".join(
@@ -135,8 +135,8 @@ def histogram(
     if len(kept) < max(limit, 1):
         return nothing(heading, (f"{exams(len(kept))} in all",) if len(kept) else (), limit)
     data = counts(kept, value, bins).assign(zero=0.0)
-    right = room_for_words(float(data["right"].max()), levels)
-    tall = float(data["n"].max())
+    right = max(float(data["right"].max()), room_for_words(0.0, levels, words.unit))
+    tall = upper(data["n"])
     bars = draw.rectangles(
         data,
         ["left", "zero", "right", "n"],
@@ -146,7 +146,7 @@ def histogram(
     )
     strokes = [
         bars,
-        *level_columns(levels, words.unit, right, bottom=0.0, first=tall * 1.08, step=tall * 0.1),
+        *level_columns(levels, words.unit, right, bottom=0.0, first=tall * 1.03, step=tall * 0.1),
     ]
     return Chart(
         picture=draw.frame(
@@ -155,12 +155,12 @@ def histogram(
             ylabel="Exams",
             height=320,
             xlim=(min(0.0, float(data["left"].min())), right),
-            ylim=(0, tall * (1.06 + 0.1 * len(levels))),
+            ylim=(0, tall * (1.0 + 0.1 * len(levels))),
         ),
         data=data.drop(columns="zero"),
         title=heading,
         caption=caption_of(len(kept), (), limit, source),
-        shape=("histogram", len(levels)),
+        shape=("histogram", len(levels), right, tall),
         is_wide=False,
         words=f"Median {number(float(kept[value].median()), words.unit)}.",
     )

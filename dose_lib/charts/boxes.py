@@ -76,8 +76,10 @@ def box(
         return nothing(heading, hidden, limit)
     rows = rows.assign(y=np.arange(len(rows), dtype=float))
     rows = rows.assign(low=rows["y"] - 0.32, high=rows["y"] + 0.32)
-    names = [shorten(g) for g in rows["group"]]
-    right = room_for_words(upper(rows["p95"]), levels)
+    names = [
+        f"{shorten(group)} (n = {n:,})" for group, n in zip(rows["group"], rows["n"], strict=True)
+    ]
+    right = upper([room_for_words(0.0, levels, words.unit, max(map(len, names))), *rows["p95"]])
     hover = [(word(by).label, "@group"), ("exams", "@n{0,0}"), ("95 %", "@p95{0,0.[0]}")]
     hover += [("75 %", "@p75{0,0.[0]}"), ("median", "@median{0,0.[0]}")]
     hover += [("25 %", "@p25{0,0.[0]}"), ("5 %", "@p5{0,0.[0]}")]
@@ -100,10 +102,7 @@ def box(
         height=height,
         xlim=(0, right),
         ylim=(-0.6, len(rows) - 0.4 + 0.48 * len(levels)),
-        yticks=[
-            (float(y), f"{name} (n = {n:,})")
-            for y, name, n in zip(rows["y"], names, rows["n"], strict=True)
-        ],
+        yticks=list(zip(rows["y"], names, strict=True)),
         grid="x",
     )
     return Chart(
@@ -112,7 +111,7 @@ def box(
         title=heading,
         legend=legend(_LEGEND),
         caption=caption_of(int(rows["n"].sum()), hidden, limit, source),
-        shape=("box", tuple(zip(rows["group"], rows["n"], strict=True)), len(levels)),
+        shape=("box", tuple(rows["group"]), len(levels), right),
         height=height,
         is_wide=False,
         words="Medians: "

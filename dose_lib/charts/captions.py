@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import mul
@@ -45,10 +46,18 @@ def titled(title: str | None, words: Word, ending: str) -> str:
     return title or f"{words.label} {ending}"
 
 
+# Ends of axes, per power of ten: round, and the same while the data grow a little.
+_ENDS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
 def upper(values: Iterable[float]) -> float:
-    """A little above the largest number: the end of an axis."""
-    found = [float(v) for v in values if not pd.isna(v)]
-    return max(found, default=1.0) * 1.06 or 1.0
+    """The round end of an axis above the largest number."""
+    found = [float(v) for v in values if not pd.isna(v) and v > 0]
+    if not found:
+        return 1.0
+    largest = max(found) * 1.02
+    power = 10.0 ** math.floor(math.log10(largest))
+    return float(next(end for end in _ENDS if end * power >= largest) * power)
 
 
 def nothing(title: str, hidden: Sequence[str], limit: int) -> Html:

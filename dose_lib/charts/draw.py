@@ -45,7 +45,7 @@ def line(
     """A line through the rows; missing values leave a gap."""
     if is_bokeh():
         return _plot(table).line(
-            x=x, y=y, color=colour, line_width=width, line_dash=dash, hover=False
+            x=x, y=y, color=colour, line_width=width, line_dash=dash, hover=False, responsive=True
         )
     return _plot(table).line(x=x, y=y, color=colour, linewidth=width, linestyle=_DASHES[dash])
 

@@ -58,13 +58,29 @@ def spread(values: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-# Share of the width that the words of a level need beside its line.
-_WORDS_SHARE = 0.46
+# Width of a narrow picture and of one character of its bold and of its plain words, pixels.
+_PICTURE_PX, _BOLD_PX, _PLAIN_PX = 560.0, 7.2, 6.3
 
 
-def room_for_words(right: float, levels: Sequence[LevelLine]) -> float:
-    """The end of a value axis on which each level has room for its words on its right."""
-    return max([right, *(float(lv.value) / (1 - _WORDS_SHARE) for lv in levels)])
+def room_for_words(
+    right: float, levels: Sequence[LevelLine], unit: str | None, label_length: int = 0
+) -> float:
+    """The end of a value axis on which each level has room for its words on its right.
+
+    Parameters
+    ----------
+    right
+        Where the axis would end without words.
+    levels, unit
+        What is written.
+    label_length
+        Characters of the longest label left of the axis, which takes from its width.
+    """
+    plot = max(120.0, _PICTURE_PX - _PLAIN_PX * label_length)
+    texts = level_words(levels, unit)
+    shares = [min(0.75, (_BOLD_PX * len(text) + 16) / plot) for text in texts]
+    ends = [float(lv.value) / (1 - s) for lv, s in zip(levels, shares, strict=True)]
+    return max([right, *ends])
 
 
 def stacked(levels: Sequence[LevelLine]) -> list[LevelLine]:

@@ -105,6 +105,7 @@ def scatter(
     kept = numbers_only(numbers_only(table, y), x)[[x, y]] if len(table) else table
     if len(kept) < max(limit, 1):
         return nothing(heading, (f"{exams(len(kept))} in all",) if len(kept) else (), limit)
+    tall = upper(kept[y])
     picture = draw.dots(kept, x, y, colour=BLUE, size=5, alpha=0.45)
     return Chart(
         picture=draw.frame(
@@ -112,13 +113,13 @@ def scatter(
             xlabel=word(x).axis,
             ylabel=word(y).axis,
             height=360,
-            ylim=(0, upper(kept[y])),
+            ylim=(0, tall),
             grid="xy",
         ),
         data=kept,
         title=heading,
         caption=caption_of(len(kept), (), limit, source),
-        shape=("scatter",),
+        shape=("scatter", tall),
         height=360,
         is_wide=False,
         words=f"{exams(len(kept))}.",

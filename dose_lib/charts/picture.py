@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
@@ -160,7 +160,8 @@ class Side:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         if mode() == "report":
-            cells = "".join(i.figure() if isinstance(i, Chart) else i.body for i in self.items)
+            narrow = (replace(i, is_wide=False) if isinstance(i, Chart) else i for i in self.items)
+            cells = "".join(i.figure() if isinstance(i, Chart) else i.body for i in narrow)
             body = f'<div class="dl"><div class="side">{cells}</div></div>'
             return {"text/html": STYLE + body, "text/plain": self.text}
         return self.__panel__()._repr_mimebundle_(include, exclude)

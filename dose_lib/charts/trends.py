@@ -80,7 +80,8 @@ def trend(
     if not strokes:
         return nothing(heading, hidden or (f"each {grain}",), limit)
     top = upper([*data[[c for c in ("p75", "median") if c in data]].max(), *values(levels)])
-    first, last = data.iloc[:, 0].min(), max(data.iloc[:, 0].max(), kept["time"].max())
+    first = min(data.iloc[:, 0].min(), kept["time"].min()).floor("D")
+    last = max(data.iloc[:, 0].max(), kept["time"].max()).ceil("D")
     gutter = (last - first) * (0.24 if levels else 0.02)
     strokes += _level_rows(levels, words.unit, (first, last), top)
     picture = draw.frame(
@@ -98,7 +99,16 @@ def trend(
         title=heading,
         legend=legend(entries),
         caption=caption_of(len(kept), hidden, limit, source),
-        shape=("trend", tuple(words for _, words in entries), by, grain, len(levels)),
+        shape=(
+            "trend",
+            tuple(words for _, words in entries),
+            by,
+            grain,
+            len(levels),
+            first,
+            last,
+            top,
+        ),
         height=340,
         words=_last_words(data, words.unit),
     )

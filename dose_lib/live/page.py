@@ -102,9 +102,9 @@ class Page:
         import panel as pn
 
         page = pn.Template((_HERE / "page.html.j2").read_text(encoding="utf-8"))
-        page.add_variable("title", self._notebook.title)
-        page.add_variable("site", self._settings.site_name)
-        page.add_variable("css", (_HERE / "page.css").read_text(encoding="utf-8"))
+        page.add_variable("page_title", self._notebook.title)
+        page.add_variable("page_site", self._settings.site_name)
+        page.add_variable("page_css", (_HERE / "page.css").read_text(encoding="utf-8"))
         page.add_panel("status", self._status)
         page.add_panel("side", self._side)
         page.add_panel("main", self._main)
@@ -165,7 +165,8 @@ class Page:
             self._hand_over(self._fail, "the notebook could not be run; see the service's log")
             return
         took = time.monotonic() - began
-        self._rest_until = time.monotonic() + took * (1 / _BUSY_SHARE - 1)
+        if self._has_content:  # the first run also loads libraries
+            self._rest_until = time.monotonic() + took * (1 / _BUSY_SHARE - 1)
         self._hand_over(self._apply, (shown, choices, beat))
 
     def _is_edited(self) -> bool:

@@ -10,6 +10,14 @@ if TYPE_CHECKING:
     from dose_lib.settings import Settings
 
 
+_LOOK = """
+    SELECT count(*) AS n_objects, max(stored_at) AS last,
+           (SELECT count(*) FROM findings) AS n_findings,
+           (SELECT count(*) FROM decisions) AS n_decisions
+    FROM objects
+"""
+
+
 class Beat(NamedTuple):
     """What changes whenever something is stored, found or decided."""
 
@@ -59,10 +67,7 @@ def look(settings: Settings) -> Beat:
 
     con = dose_lib.connect(settings=settings)
     try:
-        objects = con.table("objects")
-        stored = objects.aggregate(n=objects.count(), last=objects.stored_at.max()).to_pyarrow()
-        row = stored.to_pylist()[0]
-        counts = [int(con.table(t).count().execute()) for t in ("findings", "decisions")]
+        row = con.query(_LOOK).to_pylist()[0]
     finally:
         con.disconnect()
-    return Beat(int(row["n"]), row["last"], *counts)
+    return Beat(row["n_objects"], row["last"], row["n_findings"], row["n_decisions"])

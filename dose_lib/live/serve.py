@@ -28,6 +28,10 @@ from dose_lib.live import serve_notebook
 
 serve_notebook({path!r})
 '''
+_SETUP = """from dose_lib.live.serve import warm_up
+
+warm_up()
+"""
 _INDEX = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Dashboards – {site}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -59,6 +63,16 @@ def serve_notebook(path: str | Path) -> None:
     page = Page(Path(path), load_settings(), arguments)
     page.template().servable()
     pn.state.onload(page.start)
+
+
+def warm_up() -> None:
+    """Load what pages need before the first visitor comes: seconds that nobody waits for."""
+    import hvplot  # noqa: F401
+
+    from dose_lib.charts.picture import select_backend
+    from dose_lib.store import connect  # noqa: F401
+
+    select_backend()
 
 
 def dashboard_command(
@@ -97,7 +111,10 @@ def dashboard_command(
     index = folder / "index.html"
     write_whole(index, _index(settings, paths).encode())
     hosts = {settings.dashboards_host, "127.0.0.1", "localhost"}
+    setup = folder / "_warm_up.py"
+    write_whole(setup, _SETUP.encode())
     command = [sys.executable, "-m", "panel", "serve", *map(str, scripts)]
+    command += ["--setup", str(setup)]
     command += ["--address", settings.dashboards_host, "--port", str(port)]
     for host in sorted(hosts):
         command += ["--allow-websocket-origin", f"{host}:{port}"]

@@ -99,7 +99,7 @@ def render(notebook: NotebookNode, head: Head) -> str:
     exporter = HTMLExporter(
         template_name="doseloop",
         extra_template_basedirs=[str(_TEMPLATES)],
-        preprocessors=[],
+        exclude_anchor_links=True,
     )
     page = {**head._asdict(), "css": _css(), "first_words": words_below_title(notebook)}
     html, _ = exporter.from_notebook_node(notebook, resources={"page": page})
