@@ -68,7 +68,7 @@ def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFac
     decisions
         Decisions of kind ``device_name`` (subject: device key; payload: display_name, site,
         room, timezone) and ``procedure_mapping`` (subject: text or SCHEME:code; payload:
-        procedure_name), oldest first; later ones and decisions win over the files.
+        procedure_name, body_region), oldest first; later ones and decisions win over the files.
 
     Raises
     ------
@@ -89,6 +89,11 @@ def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFac
         _key(d.subject): str(d.payload["procedure_name"])
         for d in made
         if d.kind == "procedure_mapping" and d.payload.get("procedure_name")
+    }
+    regions |= {
+        str(d.payload["procedure_name"]): str(d.payload["body_region"])
+        for d in made
+        if d.kind == "procedure_mapping" and d.payload.get("body_region")
     }
     return SiteFacts(settings.timezone, (*named.values(), *devices), mapped, regions, patterns)
 

@@ -1,8 +1,8 @@
 """The site's sign-off of rows that were not verified in their source.
 
 A sign-off is a `Decision` of kind ``drl_sign_off``: subject the set, payload
-``{"rows": {row_id: {"value": v, "phantom": p}}, "is_revoked": false, "note": ...}``. It names the
-value that was signed, so that it lapses when a row is corrected.
+``{"rows": {row_id: [value, phantom]}, "is_revoked": false, "note": ...}``. It names the value
+that was signed, so that it lapses when a row is corrected.
 """
 
 from __future__ import annotations
@@ -77,10 +77,7 @@ def sign_off(
     for row in chosen:
         if row not in of_set:
             raise LevelError(f"no row {row!r} in {set_id}", todo=did_you_mean(row, of_set))
-    signed = {
-        row: {"value": of_set[row].value, "phantom": of_set[row].phantom or phantom}
-        for row in chosen
-    }
+    signed = {row: [of_set[row].value, of_set[row].phantom or phantom] for row in chosen}
     payload = {"rows": signed, "is_revoked": is_revoked, "note": note}
     return Decision(kind=KIND, subject=set_id, payload=payload, author=author)
 
@@ -93,8 +90,8 @@ def sign_offs(decisions: Iterable[Decision]) -> tuple[SignOff, ...]:
         if isinstance(rows, Mapping):
             revoked = bool(decision.payload.get("is_revoked"))
             found += [
-                SignOff(row, float(told["value"]), told.get("phantom"), decision.author, revoked)
-                for row, told in rows.items()
+                SignOff(row, float(value), phantom, decision.author, revoked)
+                for row, (value, phantom) in rows.items()
             ]
     return tuple(found)
 
