@@ -6,14 +6,22 @@ reports beside other work, so what a report needs to know is given to its kernel
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
+from traitlets.config import Config
 
 NAME = "doseloop"
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Papermill does not see parameters annotated `str | None`; we have checked them all."""
+    return "Passed unknown parameter" not in record.getMessage()
 
 
 class ReportEngine(NBClientEngine):  # type: ignore[misc]  # papermill is untyped
@@ -30,18 +38,23 @@ class ReportEngine(NBClientEngine):  # type: ignore[misc]  # papermill is untype
             if on_cell is not None:
                 on_cell(cell_index + 1, total)
 
-        client = PapermillNotebookClient(
-            nb_man,
-            kernel_name=kernel_name,
-            timeout=kwargs.get("execution_timeout"),
-            startup_timeout=kwargs.get("start_timeout", 60),
-            log_output=kwargs.get("log_output", False),
-            on_cell_start=started,
-        )
-        return client.execute(env={**os.environ, **environment})
+        with tempfile.TemporaryDirectory(prefix="dose-kernel-") as folder:
+            # Sockets in a folder of our own instead of TCP ports that any user could reach.
+            sockets = {"transport": "ipc", "ip": f"{folder}/kernel"}
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                timeout=kwargs.get("execution_timeout"),
+                startup_timeout=kwargs.get("start_timeout", 60),
+                log_output=kwargs.get("log_output", False),
+                on_cell_start=started,
+                config=Config({"ConnectionFileMixin": sockets}),
+            )
+            return client.execute(env={**os.environ, **environment})
 
 
 def register() -> str:
     """Make the engine known to papermill; returns its name."""
     papermill_engines.register(NAME, ReportEngine)
+    logging.getLogger("papermill").addFilter(_is_worth_saying)
     return NAME
