@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
-from dose_lib.charts.style import BLACK, LEVEL_LINES, Line
+from dose_lib.charts.style import BLACK, LEVEL_LINES, Line, on_page
 from dose_lib.charts.words import number
 
 
@@ -36,17 +36,17 @@ def legend(entries: Sequence[tuple[str, str]]) -> str:
 
 def line_sample(colour: str, css: str = "solid") -> str:
     """A stroke for a legend."""
-    return f'<i class="line" style="border-color:{colour};border-top-style:{css}"></i>'
+    return f'<i class="line" style="border-color:{on_page(colour)};border-top-style:{css}"></i>'
 
 
 def band_sample(colour: str) -> str:
     """A patch of an area for a legend."""
-    return f'<i class="band" style="background:{colour}2e"></i>'
+    return f'<i class="band" style="background:{on_page(colour)};opacity:.3"></i>'
 
 
 def mark_sample(colour: str, glyph: str) -> str:
     """A mark for a legend."""
-    return f'<i style="color:{colour}">{glyph}</i>'
+    return f'<i style="color:{on_page(colour)}">{glyph}</i>'
 
 
 def spread(values: Sequence[float], gap: float) -> list[float]:

@@ -12,14 +12,14 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from dose_lib.charts.fragments import STYLE, Html, message
-from dose_lib.charts.style import CSS
+from dose_lib.charts.style import BLUE, CSS, INK, MUTED, on_page
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Mode = Literal["live", "report"]
 _BACKENDS = {"live": "bokeh", "report": "matplotlib"}
-_WIDTH_IN = {True: 10.4, False: 6.4}
+_WIDTH_IN = {True: 13.1, False: 6.4}
 
 
 def mode() -> Mode:
@@ -227,4 +227,6 @@ def draw_svg(picture: Any, *, wide: bool, height: int, salt: str) -> str:
     text = _SVG_METADATA.sub("", _SVG_PROLOGUE.sub("", out.getvalue(), count=1))
     head, rest = text.split(">", 1)
     head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
-    return f'{head} role="presentation">{rest}'
+    for colour in (INK, MUTED, BLUE):
+        rest = rest.replace(colour.lower(), on_page(colour))
+    return f'{head} role="presentation">{rest.replace("#ffffff", "var(--paper)")}'

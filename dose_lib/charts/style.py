@@ -13,6 +13,15 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 INK, MUTED, RULE = "#1b2733", "#5a6875", "#d9dfe5"
 
+# On a page these follow its light or dark colours; the style sheet defines them.
+_ON_PAGE = {INK: "var(--ink)", MUTED: "var(--muted)", BLUE: "var(--blue)"}
+
+
+def on_page(colour: str) -> str:
+    """A colour as HTML writes it, so that a dark page can lighten it."""
+    return _ON_PAGE.get(colour, colour)
+
+
 # Groups of one picture, in this order; each with its own mark, so that print tells them apart.
 GROUP_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY, BLACK, YELLOW)
 GROUP_MARKS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "cross", "x", "star")
