@@ -27,6 +27,7 @@ from ibis.common.exceptions import TableNotFound
 from dose_lib.errors import QueryRefusedError, StoreError, UsageError
 from dose_lib.settings import Settings, load_settings
 from dose_lib.store.endpoint import Endpoint
+from dose_lib.store.guard import parse_select
 from dose_lib.store.link import FileLink, HomeLink, Link, RemoteLink
 
 # Rows of a table in memory that may travel inside a query.
@@ -105,6 +106,7 @@ class StoreBackend(DuckDBBackend):  # type: ignore[misc]
         return list(self._filter_with_like(names, like))
 
     def _get_schema_using_query(self, query: str) -> sch.Schema:
+        parse_select(self.con, query)
         described = self.query(f"DESCRIBE {query}").to_pydict()
         mapper = self.compiler.type_mapper
         return sch.Schema(

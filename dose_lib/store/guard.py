@@ -67,7 +67,7 @@ def admitted_functions() -> frozenset[str]:
 
 def _is_harmless(con: duckdb.DuckDBPyConnection, definition: str, admitted: set[str]) -> bool:
     try:
-        tree = _parse(con, f"SELECT {definition}")
+        tree = parse_select(con, f"SELECT {definition}")
     except StoreError:
         return False
     used = {str(n["function_name"]).lower() for n in _walk(tree) if "function_name" in n}
@@ -103,7 +103,7 @@ class Guard:
                 expected=f"{MAX_QUERY_BYTES} at most",
                 todo="Send data as a table of its own, not inside the query",
             )
-        tree = _parse(con, query)
+        tree = parse_select(con, query)
         ctes = {key.lower() for node in _walk(tree) for key in _cte_names(node)}
         for name in ctes:
             if _SYSTEM_NAME.match(name) or "." in name or "/" in name:
@@ -144,7 +144,16 @@ class Guard:
         raise StoreError(f"there is no table {name!r}", todo=did_you_mean(name, self._tables))
 
 
-def _parse(con: duckdb.DuckDBPyConnection, query: str) -> Node:
+def parse_select(con: duckdb.DuckDBPyConnection, query: str) -> Node:
+    """Syntax tree of a query that is one SELECT, by DuckDB's own parser.
+
+    Raises
+    ------
+    QueryRefusedError
+        If it is anything else, or more than one.
+    StoreError
+        If the parser does not understand it.
+    """
     try:
         row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
     except duckdb.Error as error:

@@ -43,6 +43,8 @@ class Store:
     ) -> None:
         self.settings = settings
         self._con = con
+        # Never runs anything itself, so that opening further cursors never waits for a write.
+        self._readers = con.cursor()
         self._rules = rules
         self._clock = clock
         self._lock = threading.RLock()
@@ -137,7 +139,7 @@ class Store:
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to the open store, for reading while others write."""
-        cursor = self._con.cursor()
+        cursor = self._readers.cursor()
         try:
             yield cursor
         finally:
@@ -178,6 +180,7 @@ class Store:
             if self._service is not None:
                 self._service.stop()
                 self._service = None
+            self._readers.close()
             self._con.close()
 
     def __enter__(self) -> Store:

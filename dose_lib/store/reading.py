@@ -30,7 +30,11 @@ def clean_part(part: Part, sha256: str) -> Part:
         msgspec.structs.replace(s, file=None, sha256=sha256)
         for s in part.sources or (SourceObject(),)
     )
-    part = msgspec.structs.replace(part, sources=sources)
+    return finite_part(msgspec.structs.replace(part, sources=sources))
+
+
+def finite_part(part: Part) -> Part:
+    """A part whose numbers are all finite; the same one where they are."""
     return without_nan(part) if _NOT_FINITE.search(msgspec.msgpack.encode(part)) else part
 
 

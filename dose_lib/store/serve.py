@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from dose_lib.errors import DoseError, ServiceError
+from dose_lib.errors import DoseError, QueryTimeoutError, ServiceError
 from dose_lib.store.answer import answer, failure
 from dose_lib.store.door import Door
 from dose_lib.store.endpoint import (
@@ -126,22 +126,28 @@ def _text(value: str) -> str:
 
 
 def _add_answer(con: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
-    """Register `dose_answer(query)`: the error as JSON, or the Arrow stream."""
+    """Register `dose_answer(query)`: why there is no answer as JSON, or the Arrow stream."""
     guard = Guard(con)
+    # Never runs anything itself, so that opening further cursors never waits for the writer.
+    readers = con.cursor()
     turns = threading.BoundedSemaphore(_AT_ONCE)
 
     def dose_answer(query: str) -> dict[str, str | bytes | None]:
-        with turns:
-            cursor = con.cursor()
-            try:
-                return {
-                    "failure": None,
-                    "stream": answer(cursor, guard, query, timeout_s).to_pybytes(),
-                }
-            except DoseError as error:
-                return {"failure": msgspec.json.encode(failure(error)).decode(), "stream": None}
-            finally:
-                cursor.close()
+        if not turns.acquire(timeout=timeout_s):
+            busy = QueryTimeoutError(
+                f"{_AT_ONCE} other queries kept the store busy for {timeout_s:g} s",
+                todo="Try again; look for the query that takes so long",
+            )
+            return {"failure": _packed(busy), "stream": None}
+        cursor = readers.cursor()
+        try:
+            stream = answer(cursor, guard, query, timeout_s)
+        except DoseError as error:
+            return {"failure": _packed(error), "stream": None}
+        finally:
+            cursor.close()
+            turns.release()
+        return {"failure": None, "stream": stream.to_pybytes()}
 
     con.create_function(
         "dose_answer",
@@ -150,6 +156,10 @@ def _add_answer(con: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
         'STRUCT("failure" VARCHAR, "stream" BLOB)',
         side_effects=True,
     )
+
+
+def _packed(error: DoseError) -> str:
+    return msgspec.json.encode(failure(error)).decode()
 
 
 def _check_is_ours(url: str, token: str) -> None:

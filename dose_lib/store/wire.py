@@ -9,6 +9,7 @@ import pyarrow as pa
 from dose_lib.errors import QueryRefusedError, ServiceError, StoreError
 from dose_lib.store.answer import Failure
 from dose_lib.store.endpoint import Endpoint
+from dose_lib.store.guard import parse_select
 
 # What the client says when nobody listens or the token is of an earlier start.
 _GONE = (
@@ -59,6 +60,8 @@ def fetch(
             [endpoint.url, query, endpoint.token],
         ).fetchone()
     except duckdb.Error as error:
+        if "authorization failed" in str(error).lower():
+            raise _refusal(cursor, query) from None
         raise _wire_error(str(error)) from None
     finally:
         cursor.close()
@@ -69,13 +72,19 @@ def fetch(
     return pa.ipc.open_stream(row[0]["stream"]).read_all()
 
 
-def _wire_error(text: str) -> Exception:
+def _refusal(cursor: duckdb.DuckDBPyConnection, query: str) -> StoreError:
+    """Why the owner would not even look at it: found here, with the same parser."""
+    try:
+        parse_select(cursor, query)
+    except StoreError as error:
+        return error
+    return QueryRefusedError(
+        "the store's owner admits no query", todo="Use one version of DoseLoop everywhere"
+    )
+
+
+def _wire_error(text: str) -> ServiceError | StoreError:
     flat = " ".join(text.split())[:300]
-    if "authorization failed" in flat.lower():
-        return QueryRefusedError(
-            "the store lets readers use nothing but one SELECT",
-            expected="one SELECT over its tables and views",
-        )
     if any(mark in flat.lower() for mark in _GONE):
         return OwnerGoneError(f"the store's owner does not answer ({flat})")
     return StoreError(f"the query could not be sent ({flat})")

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dose_lib.records import Part
 from dose_lib.store.ledger import Incoming, Outcome, Status, statuses_of_set, verdict
-from dose_lib.store.reading import clean_part, pack_part, pack_trace, unpack_part
+from dose_lib.store.reading import clean_part, finite_part, pack_part, pack_trace, unpack_part
 from dose_lib.store.rows import Row, arrow_table, part_rows
 
 Merge = Callable[[Iterable[Part]], tuple[Part, ...]]
@@ -192,7 +192,8 @@ def _merge_studies(
     first: dict[str, datetime] = {}
     for study, new in fresh.items():
         together = [*readings.get(study, ()), *new]
-        merged[study] = tuple(rules.normalise(p) for p in rules.merge(r.part for r in together))
+        united = rules.merge(r.part for r in together)
+        merged[study] = tuple(finite_part(rules.normalise(p)) for p in united)
         arrived = {r.sha256: r.received_at for r in reversed(together)}
         for part in merged[study]:
             times = [arrived[s.sha256] for s in part.sources if s.sha256 in arrived]
