@@ -31,10 +31,10 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
         Its process.
     started_at, beat_at
         When it started, and when it said this.
-    is_ready
-        True once it does its work.
     problem
-        What keeps it from working, None if nothing does.
+        What keeps it from doing its work; None if nothing does.
+    exit_code
+        What its process ends with; None while it runs.
     facts
         Ports, counters.
     """
@@ -43,9 +43,14 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_at: datetime
     beat_at: datetime
-    is_ready: bool = True
     problem: str | None = None
+    exit_code: int | None = None
     facts: dict[str, Value] = msgspec.field(default_factory=dict)
+
+    @property
+    def is_ready(self) -> bool:
+        """True if it runs and nothing keeps it from its work."""
+        return self.problem is None and self.exit_code is None
 
     @property
     def age_s(self) -> float:
@@ -64,6 +69,8 @@ class Heartbeat:
         Name of this part.
     facts
         Called for each beat; ports, counters.
+    problem
+        Called for each beat; what keeps the part from working.
     interval_s
         Seconds between beats.
     """
@@ -73,11 +80,13 @@ class Heartbeat:
         folder: Path,
         part: str,
         facts: Callable[[], Mapping[str, Value]] = dict,
+        problem: Callable[[], str | None] = lambda: None,
         *,
         interval_s: float = 1.0,
     ) -> None:
         self._file = beat_file(folder, part)
         self._part, self._facts, self._interval = part, facts, interval_s
+        self._problem = problem
         self._started_at = datetime.now(UTC)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{part}", daemon=True)
@@ -96,10 +105,14 @@ class Heartbeat:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self.beat(is_ready=False, problem=str(error) if error else "stopped")
+        if error is None:  # an error's own words are left by `process.run_part`
+            self._write("stopped", exit_code=0)
 
-    def beat(self, *, is_ready: bool = True, problem: str | None = None) -> None:
+    def beat(self) -> None:
         """Write one beat now."""
+        self._write(self._problem())
+
+    def _write(self, problem: str | None, *, exit_code: int | None = None) -> None:
         write_beat(
             self._file,
             Beat(
@@ -107,8 +120,8 @@ class Heartbeat:
                 pid=os.getpid(),
                 started_at=self._started_at,
                 beat_at=datetime.now(UTC),
-                is_ready=is_ready,
                 problem=problem,
+                exit_code=exit_code,
                 facts=dict(self._facts()),
             ),
         )

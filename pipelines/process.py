@@ -83,19 +83,24 @@ def run_part(
         serve(settings, stop)
     except DoseError as error:
         log.error("part ended", extra={"reason": str(error), "exit_code": error.exit_code})
-        _leave_word(settings, part, str(error))
+        _leave_word(settings, part, str(error), error.exit_code)
         return error.exit_code
     except BaseException as error:
         log.critical("part died", exc_info=error)
-        _leave_word(settings, part, f"died of a defect: {clean_traceback(error)}")
+        _leave_word(settings, part, f"died of a defect: {clean_traceback(error)}", 1)
         raise
     return 0
 
 
-def _leave_word(settings: Settings, part: str, problem: str) -> None:
+def _leave_word(settings: Settings, part: str, problem: str, exit_code: int) -> None:
     now = datetime.now(UTC)
     make_folder(settings.run_dir)
     word = Beat(
-        part=part, pid=os.getpid(), started_at=now, beat_at=now, is_ready=False, problem=problem
+        part=part,
+        pid=os.getpid(),
+        started_at=now,
+        beat_at=now,
+        problem=problem,
+        exit_code=exit_code,
     )
     write_beat(beat_file(settings.run_dir, part), word)

@@ -1,0 +1,86 @@
+"""The `dose` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import dose_lib
+from dose_lib import DoseError
+from pipelines.commands import objects, reports, service
+from pipelines.commands.terminal import choose_home, err, help_of, show_error
+
+_EPILOG = (
+    "Exit codes: 0 done; 1 a defect of DoseLoop; 2 wrong use or setting; 3 an object could not be "
+    "read; 4 store; 5 no room; 6 service or port; 7 reference levels; 8 report; 9 question; "
+    "10 simulation; 11 identity vault; 12 look-up refused."
+)
+
+app = typer.Typer(
+    name="dose",
+    help="Continuous monitoring of radiation dose in medical imaging.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+quarantine = typer.Typer(no_args_is_help=True, help="Objects that could not be read.")
+settings = typer.Typer(no_args_is_help=True, help="Settings of the installation.")
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(settings, name="settings")
+
+for group, name, command in (
+    (app, "serve", service.serve),
+    (app, "status", service.status),
+    (app, "ingest", objects.ingest),
+    (app, "inspect", objects.inspect),
+    (app, "report", reports.report),
+    (app, "dashboards", service.dashboards),
+    (app, "ask", reports.ask),
+    (quarantine, "list", objects.quarantine_list),
+    (quarantine, "retry", objects.quarantine_retry),
+    (settings, "show", service.settings_show),
+):
+    group.command(name, help=help_of(command))(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"DoseLoop {dose_lib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    home: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the installation; default $DOSE_HOME or the data folder."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    choose_home(home)
+
+
+def main() -> None:
+    """Entry of the command: errors on purpose become a message and an exit code."""
+    try:
+        app()
+    except DoseError as error:
+        if "--debug" in sys.argv:
+            raise
+        show_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The groups of `dose` commands, one module each; thin, the work is elsewhere."""

@@ -1,0 +1,196 @@
+"""`dose inspect`, `dose ingest`, `dose quarantine`: objects, from a file to the store."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+import dose_lib
+from dose_lib import DoseError
+from dose_lib.errors import NoDoseError, NotDicomError, ReadError, UsageError
+from dose_lib.records import Identity, Part
+from pipelines import inspection
+from pipelines.archive import Quarantine
+from pipelines.commands.terminal import err, out, progress_bars, settings, show_error
+from pipelines.folder import Taken, ingest_paths
+
+
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="Files, or folders at any depth.")],
+    json: Annotated[bool, typer.Option("--json", help="A JSON list of parts.")] = False,
+    trace: Annotated[
+        str | None,
+        typer.Option(help="Show where values came from: a name, a place or a pattern."),
+    ] = None,
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Show names and IDs too; they go nowhere else.")
+    ] = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="Show each object alone, without merging exams.")
+    ] = False,
+) -> None:
+    """Show what objects say about dose, without any store.
+
+    Objects of one exam are merged into one part, as the store does it.
+
+    dose inspect report.dcm
+    dose inspect exam/ --json | jq '.[].totals.dlp_total_mgy_cm'
+    dose inspect report.dcm --trace ctdi_vol_mgy
+
+    Exit codes: 0 all read, 2 wrong use, 3 a file could not be read or carries no dose.
+    """
+    parts, identities, has_trouble = _read_all(files)
+    merged = list(parts if each or len(parts) < 2 else dose_lib.merge(parts))
+    who = identities if identity else []
+    if trace is not None and merged:
+        traces = inspection.find_traces(merged, trace)
+        if json:
+            typer.echo(inspection.traces_as_json(traces))
+        else:
+            out.print(inspection.show_traces(traces))
+    elif json:
+        typer.echo(inspection.as_json(merged, who))
+    else:
+        out.print(inspection.show_parts(merged))
+        for one in who:
+            out.print(inspection.show_identity(one))
+    if has_trouble:
+        raise typer.Exit(ReadError.exit_code)
+
+
+def _read_all(files: list[Path]) -> tuple[list[Part], list[Identity], bool]:
+    parts: list[Part] = []
+    identities: list[Identity] = []
+    left_out: Counter[str] = Counter()
+    has_trouble = False
+    for path, is_named in _find(files):
+        try:
+            found, who = dose_lib.read_file(path)
+        except (NotDicomError, NoDoseError) as error:
+            if is_named:
+                has_trouble = True
+                show_error(error)
+            else:
+                left_out[error.seen] += 1
+        except DoseError as error:
+            has_trouble = True
+            show_error(error)
+        else:
+            parts += found
+            identities.append(who)
+    for reason, n in left_out.items():
+        err.print(f"{n} files left out: {reason}", markup=False)
+    return parts, identities, has_trouble
+
+
+def _find(files: list[Path]) -> Iterator[tuple[Path, bool]]:
+    for path in files:
+        if path.is_dir():
+            for place, folders, names in os.walk(path):
+                folders.sort()
+                yield from ((Path(place) / name, False) for name in sorted(names))
+        elif path.exists():
+            yield path, True
+        else:
+            raise UsageError(f"there is no file or folder {path}", todo="Check the path")
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders at any depth.")],
+) -> None:
+    """Take files and folders into the store; works with and without a running service.
+
+    The same file again is a duplicate, not an error, and is counted once.
+
+    dose ingest /media/cd
+    dose ingest exports/2026-11/ report.dcm
+
+    Exit codes: 0 all taken in, 2 wrong use, 3 files that could not be read, 4 store,
+    5 no room, 6 service.
+    """
+    with progress_bars() as progress:
+        taken = ingest_paths(paths, settings(), progress=progress)
+    out.print(_summary(taken))
+    for trouble in taken.troubles:
+        err.print(f"{trouble.path}: {trouble.reason}", markup=False)
+    if taken.troubles:
+        raise typer.Exit(ReadError.exit_code)
+
+
+def _summary(taken: Taken) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("files", justify="right")
+    table.add_column("what became of them")
+    total = len(taken.files) + len(taken.skipped)
+    reasons = Counter((f.status.value.replace("_", " "), f.reason) for f in taken.files)
+    for (status, reason), n in sorted(reasons.items(), key=str):
+        table.add_row(str(n), Text(f"{status}: {reason}" if reason else status))
+    for reason, n in Counter(s.reason for s in taken.skipped).items():
+        table.add_row(str(n), Text(f"left out: {reason}"))
+    table.add_section()
+    table.add_row(str(total), "in all")
+    return table
+
+
+def quarantine_list(
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what is in quarantine, why, and since when.
+
+    dose quarantine list
+
+    Exit codes: 0.
+    """
+    import msgspec
+
+    folder = settings().quarantine_dir
+    items = Quarantine(folder).items() if folder.exists() else []
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(items)))
+        return
+    if not items:
+        out.print("Nothing is in quarantine.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("name", "since", "reason", "from", "whose fault"):
+        table.add_column(head, overflow="fold")
+    for item in items:
+        sender = item.receipt.caller or item.receipt.route if item.receipt else ""
+        table.add_row(
+            item.name,
+            f"{item.since:%Y-%m-%d %H:%M}",
+            Text(item.failure.seen),
+            Text(sender or ""),
+            f"DoseLoop {item.version}" if item.is_ours else "the object's",
+        )
+    out.print(table)
+
+
+def quarantine_retry(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or their beginnings; none means all.")
+    ] = None,
+) -> None:
+    """Put objects back to be read again, after an upgrade or a change of settings.
+
+    A running service reads them at once, otherwise the next one does.
+
+    dose quarantine retry
+    dose quarantine retry 1795381186
+
+    Exit codes: 0 put back, 2 no such object.
+    """
+    chosen = settings()
+    if not chosen.quarantine_dir.exists():
+        out.print("Nothing is in quarantine.")
+        return
+    released = Quarantine(chosen.quarantine_dir).release(names or [], chosen.spool_dir)
+    out.print(f"{len(released)} objects put back into the spool.")

@@ -1,0 +1,169 @@
+"""`dose serve`, `dose status`, `dose dashboards`, `dose settings`: the running installation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from dose_lib import Settings
+from dose_lib.errors import ServiceError
+from pipelines.commands.terminal import err, out, settings
+from pipelines.status import (
+    Accounts,
+    PartState,
+    ServiceState,
+    read_state,
+    readiness,
+    try_accounts,
+)
+
+Port = Annotated[int | None, typer.Option(min=0, max=65535)]
+
+
+def serve(dicom_port: Port = None, dashboards_port: Port = None, health_port: Port = None) -> None:
+    """Run the service: listener, store, reports on a timetable, dashboards.
+
+    Ends at Ctrl-C or SIGTERM, after everything received is stored.
+
+    dose serve
+    dose --home /var/lib/doseloop serve --dicom-port 11112
+
+    Exit codes: 0 stopped, 2 a setting, 4 the store, 6 a port or another service.
+    """
+    from pipelines.service import serve as run
+
+    chosen = settings(
+        dicom_port=dicom_port, dashboards_port=dashboards_port, health_port=health_port
+    )
+
+    def ready(state: ServiceState) -> None:
+        out.print(f"DoseLoop serves {chosen.home}. Ctrl-C stops it.")
+        out.print(_parts_table(state))
+
+    run(chosen, on_ready=ready)
+    out.print("Stopped; everything received is stored.")
+
+
+def status(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Show how the service is, and where every received object is.
+
+    received = stored + superseded + duplicate + no dose + quarantined + erased + waiting
+
+    dose status
+    dose status --json
+
+    Exit codes: 0 all parts do their work, 6 the service does not run or a part is in trouble.
+    """
+    chosen = settings()
+    state, accounts = read_state(chosen), try_accounts(chosen)
+    if json:
+        content = msgspec.to_builtins(state)
+        content |= {"is_healthy": state.is_healthy, "objects": msgspec.to_builtins(accounts)}
+        typer.echo(msgspec.json.format(msgspec.json.encode(content)))
+    else:
+        _show(chosen, state, accounts)
+    if not state.is_healthy:
+        raise typer.Exit(ServiceError.exit_code)
+
+
+def _show(chosen: Settings, state: ServiceState, accounts: Accounts | str) -> None:
+    out.print(f"{chosen.home}: {readiness(state)}", markup=False)
+    if state.parts:
+        out.print(_parts_table(state))
+    if isinstance(accounts, str):
+        err.print(accounts, markup=False)
+    else:
+        out.print(_accounts_table(accounts))
+    for peer in state.pending_peers:
+        out.print(
+            f"pending device: {peer.ae_title}@{peer.address}, {peer.attempts} attempts, "
+            f"last {peer.last_seen:%Y-%m-%d %H:%M}; allow it in dicom_peers",
+            markup=False,
+        )
+    out.print(f"{state.disk_free_bytes / 1e9:.1f} GB free on the disk")
+
+
+def _parts_table(state: ServiceState) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("part", "state", "process", "since", "restarts", "facts"):
+        table.add_column(head)
+    for part in state.parts:
+        table.add_row(
+            part.part,
+            Text("ready", style="green")
+            if part.is_ready
+            else Text(part.problem or "", style="red"),
+            str(part.pid or ""),
+            f"{part.since.astimezone():%Y-%m-%d %H:%M:%S}" if part.since else "",
+            str(part.restarts),
+            _facts(part),
+        )
+    if state.service and state.service.health:
+        table.caption = f"health: {state.service.health}/health"
+    return table
+
+
+def _facts(part: PartState) -> Text:
+    shown = [f"{n.replace('_', ' ')} {v}" for n, v in part.facts.items() if v not in (0, None)]
+    return Text(", ".join(shown))
+
+
+def _accounts_table(accounts: Accounts) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="objects", title_justify="left")
+    for name in accounts.__struct_fields__:
+        table.add_column(name.replace("_", " "), justify="right")
+    table.add_row(*(str(getattr(accounts, n)) for n in accounts.__struct_fields__))
+    return table
+
+
+def dashboards(dashboards_port: Annotated[int | None, typer.Option("--port")] = None) -> None:
+    """Serve the notebooks as live pages, without the rest of the service.
+
+    Where the service runs, they are served already: `dose status` shows the address.
+
+    dose dashboards
+    dose dashboards --port 5007
+
+    Exit codes: 0 stopped, 2 a setting, 6 a port in use.
+    """
+    from pipelines.dashboards import choose_port, page_url
+    from pipelines.dashboards import serve as run
+    from pipelines.logs import configure_logs
+    from pipelines.process import Stop
+
+    chosen = settings(dashboards_port=dashboards_port)
+    port = choose_port(chosen.dashboards_port, chosen.dashboards_host, "dashboards_port")
+    chosen = settings(dashboards_port=port)
+    configure_logs(chosen.logs_dir, "dashboards")
+    stop = Stop()
+    stop.watch_signals()
+    out.print(f"Dashboards: {page_url(chosen, port)}   Ctrl-C stops them.")
+    run(chosen, stop)
+
+
+def settings_show(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Show every setting with its value, and whether it was changed.
+
+    dose settings show
+
+    Exit codes: 0, 2 a setting cannot be used.
+    """
+    chosen = settings()
+    if json:
+        typer.echo(chosen.model_dump_json(indent=2))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("setting", "value", "", "meaning"):
+        table.add_column(head, overflow="fold")
+    for name, field in Settings.model_fields.items():
+        value = getattr(chosen, name)
+        is_changed = field.default_factory is None and value != field.default
+        shown = Text("" if value is None else str(value), style="bold" if is_changed else "")
+        table.add_row(name, shown, "changed" if is_changed else "", Text(field.description or ""))
+    out.print(table)
+    out.print(f"Settings file: {chosen.config_file}", markup=False)

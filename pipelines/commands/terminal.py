@@ -1,0 +1,97 @@
+"""What all commands share: the installation they work on, and how they speak."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from dose_lib import DoseError, Settings, load_settings
+
+_PIPED_WIDTH = 160  # columns where nobody's window says how many there are
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH
+    return console
+
+
+out, err = _console(), _console(stderr=True)
+
+_chosen: dict[str, Path | None] = {"home": None}
+
+
+def choose_home(home: Path | None) -> None:
+    """Remember the home folder named on the command line, also for child processes."""
+    _chosen["home"] = home
+    if home is not None:
+        os.environ["DOSE_HOME"] = str(home.expanduser().resolve())
+
+
+def settings(**overrides: Any) -> Settings:
+    """Settings of the chosen installation; overrides reach its child processes too."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    for name, value in given.items():
+        os.environ[f"DOSE_{name.upper()}"] = str(value)
+    home = _chosen["home"]
+    return load_settings(home.expanduser().resolve() if home else None, **given)
+
+
+def show_error(error: DoseError) -> None:
+    """The message of an error on purpose, without a traceback."""
+    err.print(f"[bold red]error:[/] {_escape(str(error))}")
+    for note in getattr(error, "__notes__", ()):
+        err.print(_escape(note))
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def help_of(command: Callable[..., object]) -> str:
+    """Help of a command from its docstring; lines of examples stay lines."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    kept = ("\b\n" + p if p.startswith("dose ") else p for p in paragraphs)
+    return "\n\n".join(kept)
+
+
+Advance = Callable[[str, int, int], None]
+
+
+@contextmanager
+def progress_bars() -> Iterator[Advance]:
+    """A bar for each stage of long work; nothing where nobody watches."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=err, transient=False, disable=not err.is_terminal) as bars:
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield advance

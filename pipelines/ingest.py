@@ -1,0 +1,316 @@
+"""Spool to store: workers read, one writer commits, detectors look, the archive keeps.
+
+The owner of the store (`python -m pipelines.ingest`). For every object the order is: commit
+to the store, let the detectors look, write their findings, and only then take the file out
+of the spool. Each step may be repeated: a receipt is committed once, a finding has the id
+of its subject. So a crash at any instant means that the object is found in the spool again
+and passes through once more, without counting twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import msgspec
+
+import dose_lib
+from dose_lib import Settings
+from dose_lib.errors import ServiceError, StoreError
+from dose_lib.records import Part
+from dose_lib.store import Incoming, Outcome, Status, Store
+from pipelines.archive import Archive, Quarantine
+from pipelines.defects import Failure, attempt
+from pipelines.envelope import Receipt
+from pipelines.heartbeat import Heartbeat, Value
+from pipelines.pool import Pool
+from pipelines.process import Stop, run_part
+from pipelines.spool import Spool, read_receipt_of
+from pipelines.worker import Detect, Detected, ReadObject
+
+log = logging.getLogger(__name__)
+
+PART = "store"
+
+_IDLE_S = 0.02  # between looks at an empty spool; part of the time to a readable row
+_DRAIN_S = 30.0  # longest time a stop waits for the spool to empty
+_RETRY_S = 5.0  # between attempts while the store cannot be written
+_BATCH_PARTS = 200  # parts the detectors get at once
+
+
+class Settled(NamedTuple):
+    """An object whose outcome is in the store, on its way out of the spool."""
+
+    path: Path
+    receipt: Receipt
+    outcome: Outcome
+    failure: Failure | None
+
+
+class Counts(msgspec.Struct):
+    """What was done since the start, for health and metrics."""
+
+    stored: int = 0
+    no_dose: int = 0
+    duplicate: int = 0
+    superseded: int = 0
+    quarantined: int = 0
+    findings: int = 0
+    detector_failures: int = 0
+
+
+class Ingest:
+    """Takes everything from the spool into the store.
+
+    Parameters
+    ----------
+    settings
+        Settings of the installation.
+    store
+        The opened store, served if other processes are to read it.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._store = store
+        self._spool = Spool(settings.spool_dir)
+        self._archive = Archive(settings.archive_dir)
+        self._quarantine = Quarantine(settings.quarantine_dir)
+        self._pool = Pool(settings.home, settings.read_workers)
+        self._in_flight: set[str] = set()
+        self._undetected: list[Settled] = []
+        self._looking: dict[int, list[Settled]] = {}
+        self._batch = 0
+        self.counts = Counts()
+        self.problem: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """True if nothing waits and nothing is under way."""
+        return not self._in_flight and not self._spool.waiting()
+
+    def facts(self) -> dict[str, Value]:
+        """Counters, for the heartbeat."""
+        waiting = len(self._spool.waiting())
+        return {"waiting": waiting, "workers": len(self._pool.pids), **_as_dict(self.counts)}
+
+    def step(self, timeout: float = _IDLE_S) -> list[Settled]:
+        """Do what can be done now; returns the objects that have left the spool.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for the workers, if there is nothing else to do.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written for now; everything stays in the spool.
+        """
+        self._feed()
+        done: list[Settled] = []
+        responses = self._pool.results(timeout)
+        read = [r for r in responses if isinstance(r, ReadObject)]
+        for response in responses:
+            if isinstance(response, Detected):
+                done += self._write_findings(response)
+        if read:
+            done += self._commit(read)
+        self._let_look()
+        self._leave_spool(done)
+        return done
+
+    def forget(self) -> None:
+        """Start anew from what is in the spool, after an error of the store."""
+        while not self._pool.is_idle:
+            self._pool.results(1.0)
+        self._in_flight.clear()
+        self._undetected.clear()
+        self._looking.clear()
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+    def _feed(self) -> None:
+        room = self._pool.room
+        if room < 1:
+            return
+        fresh = [p for p in self._spool.waiting() if p.name not in self._in_flight][:room]
+        if fresh:
+            self._in_flight.update(p.name for p in fresh)
+            self._pool.read(fresh)
+
+    def _commit(self, read: Sequence[ReadObject]) -> list[Settled]:
+        """Commit what was read; returns what the detectors need not see."""
+        objects: list[tuple[Path, Receipt, ReadObject]] = []
+        for one in read:
+            path = Path(one.path)
+            receipt = one.receipt or (read_receipt_of(path) if one.failure else None)
+            if receipt is None:  # gone, or to be read again by another worker
+                self._in_flight.discard(path.name)
+            else:
+                objects.append((path, receipt, one))
+        outcomes = self._store_batch([_incoming(receipt, one) for _, receipt, one in objects])
+        settled = [
+            Settled(path, receipt, outcome, failure or one.failure)
+            for (path, receipt, one), (outcome, failure) in zip(objects, outcomes, strict=True)
+        ]
+        self._undetected += [s for s in settled if _has_dose(s.outcome)]
+        return [s for s in settled if not _has_dose(s.outcome)]
+
+    def _store_batch(self, batch: Sequence[Incoming]) -> list[tuple[Outcome, Failure | None]]:
+        """Commit a batch; if it fails, one by one, and the one at fault to quarantine."""
+        together = attempt(lambda: self._write(batch), "the store")
+        if not isinstance(together, Failure):
+            return [(outcome, None) for outcome in together]
+        log.error("batch failed", extra={"count": len(batch), "reason": together.defect})
+        return [self._store_one(incoming) for incoming in batch]
+
+    def _store_one(self, incoming: Incoming) -> tuple[Outcome, Failure | None]:
+        alone = attempt(lambda: self._write([incoming])[0], "the store")
+        if not isinstance(alone, Failure):
+            return alone, None
+        unread = msgspec.structs.replace(incoming, parts=(), error=alone.as_error())
+        return self._write([unread])[0], alone
+
+    def _write(self, batch: Sequence[Incoming]) -> list[Outcome]:
+        try:
+            return self._store.commit(batch)
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise StoreError(
+                f"the store cannot be written ({type(error).__name__})",
+                expected="room on its disk and memory",
+                where=str(self._store.settings.store_file),
+                todo="Make room; received objects wait in the spool and nothing is lost",
+            ) from error
+        except duckdb.FatalException as error:
+            raise ServiceError(
+                "the store has to be opened again",
+                where=str(self._store.settings.store_file),
+                todo="The service does so by itself",
+            ) from error
+
+    def _let_look(self) -> None:
+        """Give committed parts to the detectors, one batch at a time."""
+        if self._looking or not self._undetected:
+            return
+        batch: list[Settled] = []
+        parts: dict[str, Part] = {}
+        while self._undetected and len(parts) < _BATCH_PARTS:
+            settled = self._undetected.pop(0)
+            batch.append(settled)
+            # None in the outcome: committed before a crash, and not yet looked at.
+            looked_at = settled.outcome.parts or self._store.parts(settled.outcome.part_keys)
+            parts |= {p.part_key: p for p in looked_at}
+        self._batch += 1
+        self._looking[self._batch] = batch
+        self._pool.detect(Detect(self._batch, tuple(parts.values())))
+
+    def _write_findings(self, detected: Detected) -> list[Settled]:
+        for failure in detected.failures:
+            self.counts.detector_failures += 1
+            log.error(failure.seen, extra={"reason": failure.defect})
+        for finding in self._store.add_findings(detected.findings):
+            self.counts.findings += 1
+            log.info(
+                "finding opened",
+                extra={"finding": finding.finding_id, "detector": finding.detector},
+            )
+        return self._looking.pop(detected.batch, [])
+
+    def _leave_spool(self, done: Iterable[Settled]) -> None:
+        """Move settled objects to archive or quarantine."""
+        settled = list(done)
+        for path, receipt, outcome, failure in settled:
+            if outcome.status is Status.QUARANTINED:
+                reason = failure or Failure(seen=outcome.reason or "not known")
+                self._quarantine.keep(path, receipt, reason, dose_lib.__version__)
+            else:
+                self._archive.keep(path, receipt, self._first_received(receipt, outcome))
+            name = outcome.status.value
+            setattr(self.counts, name, getattr(self.counts, name) + 1)
+            self._in_flight.discard(path.name)
+        if settled:
+            self._archive.flush()
+            self._quarantine.flush()
+            log.info("stored", extra={"count": len(settled)})
+
+    def _first_received(self, receipt: Receipt, outcome: Outcome) -> datetime | None:
+        if outcome.status is not Status.DUPLICATE:
+            return None
+        query = "SELECT min(received_at) FROM object WHERE sha256 = ?"
+        first: datetime | None = self._store.sql(query, [receipt.sha256])[0][0]
+        return first
+
+
+def _has_dose(outcome: Outcome) -> bool:
+    return outcome.status in (Status.STORED, Status.SUPERSEDED)
+
+
+def _incoming(receipt: Receipt, read: ReadObject) -> Incoming:
+    head = read.head
+    return Incoming(
+        sha256=receipt.sha256,
+        size_bytes=receipt.size,
+        received_at=receipt.received_at,
+        route=receipt.route,
+        caller=receipt.caller,
+        sop_instance_uid=(head.sop_instance_uid if head else None) or receipt.sop_instance_uid,
+        sop_class=(head.sop_class if head else None) or receipt.sop_class,
+        study_uid=head.study_uid if head else None,
+        parts=read.parts,
+        error=read.failure.as_error() if read.failure else None,
+    )
+
+
+def _as_dict(counts: Counts) -> dict[str, Value]:
+    return {name: getattr(counts, name) for name in counts.__struct_fields__}
+
+
+def serve(settings: Settings, stop: Stop) -> None:
+    """Own the store until `stop` is set, then empty the spool and close."""
+    with Store.open(settings) as store:
+        store.serve()
+        ingest = Ingest(settings, store)
+        try:
+            with Heartbeat(settings.run_dir, PART, ingest.facts, lambda: ingest.problem):
+                _run(ingest, stop)
+                _drain(ingest)
+        finally:
+            ingest.close()
+
+
+def _run(ingest: Ingest, stop: Stop) -> None:
+    while not stop.is_set():
+        try:
+            ingest.step()
+            ingest.problem = None
+        except StoreError as error:
+            log.error("store cannot be written", extra={"reason": str(error)})
+            ingest.problem = str(error)
+            ingest.forget()
+            stop.wait(_RETRY_S)
+
+
+def _drain(ingest: Ingest) -> None:
+    deadline = time.monotonic() + _DRAIN_S
+    while not ingest.is_done and time.monotonic() < deadline:
+        try:
+            ingest.step()
+        except StoreError as error:
+            log.error("spool is not empty", extra={"reason": str(error)})
+            return
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the process."""
+    return run_part(PART, serve, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,191 @@
+"""The worker processes: kept busy, watched, replaced."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import time
+from collections import deque
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from pipelines.defects import Failure
+from pipelines.worker import (
+    Detect,
+    Detected,
+    Read,
+    ReadObject,
+    Response,
+    decode_response,
+    encode,
+    serve,
+)
+
+log = logging.getLogger(__name__)
+
+_AHEAD = 96  # objects a worker has before it; their names fit the pipe, so asking never waits
+_PATIENCE_S = 120.0  # longest time one object may take
+_TRIES = 2  # deaths that one object may cause before it is set aside
+
+
+class _Process:
+    """One worker and what it has been asked, in the order of its answers."""
+
+    def __init__(self, home: Path, number: int) -> None:
+        # Spawned, not forked: the owner has threads and an open database.
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=serve, args=(theirs, str(home)), name=f"worker-{number}", daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.asked: deque[str | Detect] = deque()
+        self.since = time.monotonic()
+
+    @property
+    def room(self) -> int:
+        return max(0, _AHEAD - len(self.asked))
+
+    @property
+    def is_stuck(self) -> bool:
+        return bool(self.asked) and time.monotonic() - self.since > _PATIENCE_S
+
+    def ask(self, request: Read | Detect) -> None:
+        if not self.asked:
+            self.since = time.monotonic()
+        self.asked.extend([request] if isinstance(request, Detect) else request.paths)
+        try:
+            self.connection.send_bytes(encode(request))
+        except (BrokenPipeError, ConnectionResetError):
+            log.error("worker is gone", extra={"pid": self.process.pid})  # `results` replaces it
+
+    def take(self) -> Response:
+        response: Response = decode_response(self.connection.recv_bytes())
+        self.since = time.monotonic()
+        self.asked.popleft()
+        return response
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.join(timeout=2.0)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+class Pool:
+    """A number of workers; results come back in any order.
+
+    A worker gets a batch for the detectors only when it has nothing else to do: then it
+    waits to receive, and a message of any size passes. While such a batch waits, the last
+    worker gets no further objects.
+
+    Parameters
+    ----------
+    home
+        Home folder of the installation.
+    size
+        Number of processes.
+    """
+
+    def __init__(self, home: Path, size: int) -> None:
+        self._home = home
+        self._workers = [_Process(home, n) for n in range(size)]
+        self._deaths: dict[str, int] = {}
+        self._batches: deque[Detect] = deque()
+
+    @property
+    def room(self) -> int:
+        """Objects that can be given now without making a worker's queue long."""
+        return sum(w.room for w in self._readers())
+
+    @property
+    def is_idle(self) -> bool:
+        """True if every request has been answered."""
+        return not self._batches and not any(w.asked for w in self._workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """Processes of the workers."""
+        return [w.process.pid for w in self._workers if w.process.pid]
+
+    def read(self, paths: Sequence[Path]) -> None:
+        """Have objects read, at most `room` of them, shared evenly."""
+        waiting = deque(map(str, paths))
+        readers = self._readers()
+        share = -(-len(waiting) // max(1, len(readers)))
+        for worker in sorted(readers, key=lambda w: len(w.asked)):
+            chunk = [waiting.popleft() for _ in range(min(share, worker.room, len(waiting)))]
+            if chunk:
+                worker.ask(Read(tuple(chunk)))
+
+    def detect(self, request: Detect) -> None:
+        """Have a committed batch looked at."""
+        self._batches.append(request)
+        self._give_batches()
+
+    def results(self, timeout: float) -> list[Response]:
+        """All results that are there, waiting for the first at most `timeout` seconds."""
+        connections = {w.connection: w for w in self._workers}
+        found: list[Response] = []
+        for connection in wait(list(connections), timeout):
+            assert isinstance(connection, Connection)  # noqa: S101 - for the type checker
+            found += self._drain(connections[connection])
+        for worker in [w for w in self._workers if w.is_stuck]:
+            log.error("worker hangs", extra={"pid": worker.process.pid})
+            worker.process.kill()
+        self._give_batches()
+        return found
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers:
+            worker.end()
+
+    def _readers(self) -> list[_Process]:
+        return self._workers[:-1] if self._batches else self._workers
+
+    def _give_batches(self) -> None:
+        for worker in self._workers:
+            if self._batches and not worker.asked:
+                worker.ask(self._batches.popleft())
+
+    def _drain(self, worker: _Process) -> list[Response]:
+        found: list[Response] = []
+        try:
+            while worker.connection.poll():
+                found.append(worker.take())
+        except (EOFError, ConnectionResetError):
+            found += self._replace(worker)
+        return found
+
+    def _replace(self, dead: _Process) -> list[Response]:
+        """Start another worker with the work of a dead one; set aside what keeps killing."""
+        dead.end()
+        log.error("worker died", extra={"exit_code": dead.process.exitcode})
+        place = self._workers.index(dead)
+        self._workers[place] = fresh = _Process(self._home, place)
+        given_up = self._blame(dead.asked.popleft()) if dead.asked else None
+        again = [asked for asked in dead.asked if isinstance(asked, str)]
+        if again:
+            fresh.ask(Read(tuple(again)))
+        return [given_up] if given_up else []
+
+    def _blame(self, asked: str | Detect) -> Response:
+        """What becomes of the request that a worker died on."""
+        defect = "worker died"
+        if isinstance(asked, Detect):
+            failure = Failure(seen="the detectors did not finish", defect=defect)
+            return Detected(batch=asked.batch, failures=(failure,))
+        self._deaths[asked] = self._deaths.get(asked, 0) + 1
+        if self._deaths[asked] < _TRIES:
+            return ReadObject(path=asked)  # as if it were not there: it is found again
+        del self._deaths[asked]
+        failure = Failure(
+            seen="the reader did not finish with this object; the defect is ours",
+            todo="Retry after an upgrade: dose quarantine retry",
+            defect=defect,
+        )
+        return ReadObject(path=asked, failure=failure)

@@ -1,0 +1,277 @@
+"""Reports on a timetable: `site/schedule.toml` says which notebook, when, with what.
+
+    [[report]]
+    notebook = "how_do_our_ct_doses_compare"
+    cron = "30 6 * * mon"
+    parameters = { weeks = 6 }
+
+Times are those of the site's zone. A run is a process of its own; its record lies beside
+the report, and one line of `reports/runs.jsonl` says what became of it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from dose_lib import Settings
+from dose_lib.errors import DoseError, SettingsError, did_you_mean
+from dose_lib.report import check_parameters, find_notebook, read_parameters
+from pipelines.heartbeat import Heartbeat, Value
+from pipelines.process import Stop, run_part
+
+log = logging.getLogger(__name__)
+
+PART = "scheduler"
+
+_FIELDS = ("notebook", "cron", "parameters", "pdf")
+_LOOK_S = 5.0  # between looks whether the timetable was changed
+_GRACE_S = 3600  # a run that was missed by less is made up for
+_LIMIT_S = 3600
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the timetable."""
+
+    notebook: str
+    cron: str
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    pdf: bool = False
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a scheduled run."""
+
+    notebook: str
+    started_at: datetime
+    seconds: float
+    is_done: bool
+    problem: str | None = None
+    html: str | None = None
+
+
+def schedule_file(settings: Settings) -> Path:
+    """The timetable."""
+    return settings.site_dir / "schedule.toml"
+
+
+def runs_file(settings: Settings) -> Path:
+    """What became of the runs, one JSON object a line."""
+    return settings.reports_dir / "runs.jsonl"
+
+
+def read_schedule(settings: Settings) -> list[Planned]:
+    """The timetable, each entry checked; empty without a file.
+
+    Raises
+    ------
+    SettingsError
+        With file, entry and field, for what cannot be run.
+    """
+    file = schedule_file(settings)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"the timetable cannot be read ({error})", expected="TOML", where=str(file)
+        ) from None
+    unknown = [name for name in content if name != "report"]
+    if unknown or not isinstance(content.get("report", []), list):
+        raise SettingsError(
+            f"{unknown[0] if unknown else 'report'!r} is no list of entries",
+            expected="entries that begin with [[report]]",
+            where=str(file),
+        )
+    entries = content.get("report", [])
+    return [_read_entry(e, f"{file}, entry {n}", settings) for n, e in enumerate(entries, 1)]
+
+
+def _read_entry(entry: dict[str, Any], where: str, settings: Settings) -> Planned:
+    for name in entry:
+        if name not in _FIELDS:
+            raise SettingsError(
+                f"unknown field {name!r}", where=where, todo=did_you_mean(name, _FIELDS)
+            )
+    try:
+        planned = msgspec.convert(entry, Planned)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error), where=where) from None
+    trigger_of(planned.cron, settings.timezone, where)
+    try:
+        known = read_parameters(find_notebook(planned.notebook, settings))
+        check_parameters(known, planned.parameters, where=planned.notebook)
+    except DoseError as error:
+        raise SettingsError(
+            error.seen, expected=error.expected, where=where, todo=error.todo
+        ) from error
+    return planned
+
+
+def trigger_of(cron: str, timezone: str, where: str = "cron") -> CronTrigger:
+    """Five fields of cron, with cron's own numbers for the days of the week.
+
+    Parameters
+    ----------
+    cron
+        Minute, hour, day, month, day of the week; 0 and 7 are Sunday.
+    timezone
+        IANA zone of the times.
+    where
+        For the message.
+
+    Raises
+    ------
+    SettingsError
+        If it is none.
+    """
+    fields = cron.split()
+    try:
+        if len(fields) == 5:
+            # APScheduler counts from Monday = 0; cron, and everyone who writes it, from Sunday.
+            fields[4] = re.sub(r"(?<![\w/])[0-7](?!\w)", lambda m: _DAYS[int(m[0])], fields[4])
+        return CronTrigger.from_crontab(" ".join(fields), timezone=timezone)
+    except ValueError as error:
+        raise SettingsError(
+            f"cron = {cron!r} is no time ({error})",
+            expected="minute hour day month weekday, such as '30 6 * * mon'",
+            where=where,
+        ) from None
+
+
+class Timetable:
+    """Keeps APScheduler in step with the file."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._scheduler = BackgroundScheduler(timezone=settings.timezone)
+        self._version: tuple[int, int] | None = (-1, -1)
+        self.problem: str | None = None
+        self.runs = 0
+        self.failures = 0
+
+    def start(self) -> None:
+        """Begin; runs start at their times."""
+        self.refresh()
+        self._scheduler.start()
+
+    def refresh(self) -> None:
+        """Read the timetable again if it was changed; a bad one leaves the last good one."""
+        version = _version_of(schedule_file(self._settings))
+        if version == self._version:
+            return
+        self._version = version
+        try:
+            planned = read_schedule(self._settings)
+        except SettingsError as error:
+            self.problem = str(error)
+            log.error("timetable cannot be used", extra={"reason": str(error)})
+            return
+        self.problem = None
+        self._scheduler.remove_all_jobs()
+        for entry in planned:
+            self._scheduler.add_job(
+                self._run,
+                trigger_of(entry.cron, self._settings.timezone),
+                args=[entry],
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=_GRACE_S,
+            )
+        log.info("timetable read", extra={"count": len(planned)})
+
+    def facts(self) -> dict[str, Value]:
+        """Counters, for the heartbeat."""
+        jobs = self._scheduler.get_jobs()
+        times = [t for j in jobs if (t := getattr(j, "next_run_time", None))]
+        upcoming = min(times).isoformat() if times else None
+        return {
+            "planned": len(jobs),
+            "next": upcoming,
+            "runs": self.runs,
+            "failures": self.failures,
+        }
+
+    def stop(self) -> None:
+        """End; a run under way is waited for."""
+        self._scheduler.shutdown(wait=True)
+
+    def _run(self, planned: Planned) -> None:
+        run = run_apart(planned, self._settings)
+        self.runs += 1
+        self.failures += not run.is_done
+
+
+def run_apart(planned: Planned, settings: Settings) -> Run:
+    """Run one entry in a process of its own and note what became of it."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    command = [sys.executable, "-m", "pipelines.cli", "--home", str(settings.home), "report"]
+    command += [planned.notebook, "--json", *(["--pdf"] if planned.pdf else [])]
+    for name, value in planned.parameters.items():
+        command += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own command
+            command, check=False, capture_output=True, text=True, timeout=_LIMIT_S
+        )
+        problem = ended.stderr.strip()[-2000:] if ended.returncode else None
+        html = None if ended.returncode else json.loads(ended.stdout)["html"]
+    except subprocess.TimeoutExpired:
+        problem, html = f"stopped after {_LIMIT_S} s", None
+    run = Run(
+        notebook=planned.notebook,
+        started_at=started,
+        seconds=round(time.monotonic() - clock, 1),
+        is_done=problem is None,
+        problem=problem,
+        html=html,
+    )
+    settings.reports_dir.mkdir(parents=True, exist_ok=True)
+    with runs_file(settings).open("ab") as file:
+        file.write(msgspec.json.encode(run) + b"\n")
+    level = logging.INFO if run.is_done else logging.ERROR
+    log.log(level, "report run", extra={"notebook": planned.notebook, "seconds": run.seconds})
+    return run
+
+
+def _version_of(file: Path) -> tuple[int, int] | None:
+    try:
+        facts = file.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_mtime_ns, facts.st_size
+
+
+def serve(settings: Settings, stop: Stop) -> None:
+    """Run reports at their times until `stop` is set."""
+    timetable = Timetable(settings)
+    timetable.start()
+    try:
+        with Heartbeat(settings.run_dir, PART, timetable.facts, lambda: timetable.problem):
+            while not stop.wait(_LOOK_S):
+                timetable.refresh()
+    finally:
+        timetable.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the process."""
+    return run_part(PART, serve, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,202 @@
+"""How the service is, and where every received object is: for `dose status` and health."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+import dose_lib
+from dose_lib import DoseError, Settings
+from dose_lib.store import Status
+from pipelines.archive import Quarantine
+from pipelines.envelope import DamagedFileError, Receipt
+from pipelines.heartbeat import Value, read_beat
+from pipelines.peers import Pending, read_pending
+from pipelines.spool import Spool, read_receipt_of
+
+PARTS = ("receiver", "store", "scheduler", "dashboards")
+_SILENT_S = 15.0  # a part that said nothing for so long is not well
+
+
+class PartState(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the service: its process and what it says."""
+
+    part: str
+    is_ready: bool
+    pid: int | None = None
+    since: datetime | None = None
+    problem: str | None = None
+    restarts: int = 0
+    facts: dict[str, Value] = msgspec.field(default_factory=dict)
+
+
+class ServiceFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor says of itself, in `run/service.json`."""
+
+    pid: int
+    started_at: datetime
+    version: str
+    health: str | None
+    pids: dict[str, int | None] = msgspec.field(default_factory=dict)
+    restarts: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class Accounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Every received object, by what became of it; `received` is their sum."""
+
+    received: int
+    stored: int
+    superseded: int
+    duplicate: int
+    no_dose: int
+    quarantined: int
+    erased: int
+    waiting: int
+
+
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole service at one moment."""
+
+    at: datetime
+    is_running: bool
+    service: ServiceFile | None
+    parts: list[PartState]
+    in_quarantine: int
+    pending_peers: list[Pending]
+    disk_free_bytes: int
+
+    @property
+    def is_healthy(self) -> bool:
+        """True if the service runs and every part does its work."""
+        return self.is_running and all(p.is_ready for p in self.parts)
+
+
+def service_file(settings: Settings) -> Path:
+    """`run/service.json`."""
+    return settings.run_dir / "service.json"
+
+
+def lock_file(settings: Settings) -> Path:
+    """Locked by the service and all its parts as long as one of them lives."""
+    return settings.run_dir / "service.lock"
+
+
+def is_running(settings: Settings) -> bool:
+    """True if a service, or a part left of one, lives on this home folder."""
+    try:
+        handle = os.open(lock_file(settings), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def read_service_file(settings: Settings) -> ServiceFile | None:
+    """What the last supervisor said of itself; None if there was none."""
+    try:
+        return msgspec.json.decode(service_file(settings).read_bytes(), type=ServiceFile)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def read_state(settings: Settings) -> ServiceState:
+    """The service at this moment, from its files; needs no answer from any process."""
+    running = is_running(settings)
+    service = read_service_file(settings) if running else None
+    started = list(service.pids) if service else []
+    home = settings.home if settings.home.exists() else Path.home()
+    quarantine = settings.quarantine_dir
+    return ServiceState(
+        at=datetime.now(UTC),
+        is_running=running,
+        service=service,
+        parts=[_part_state(settings, name, service) for name in started],
+        in_quarantine=len(Quarantine(quarantine).items()) if quarantine.exists() else 0,
+        pending_peers=read_pending(settings.run_dir / "pending_peers.json"),
+        disk_free_bytes=shutil.disk_usage(home).free,
+    )
+
+
+def _part_state(settings: Settings, name: str, service: ServiceFile | None) -> PartState:
+    pid = service.pids.get(name) if service else None
+    restarts = service.restarts.get(name, 0) if service else 0
+    beat = read_beat(settings.run_dir, name)
+    if beat is None:
+        return PartState(part=name, is_ready=False, pid=pid, problem="starting", restarts=restarts)
+    problem = beat.problem
+    if beat.pid != pid and problem is None:
+        problem = "starting"
+    if beat.exit_code is None and beat.age_s > _SILENT_S:
+        problem = f"said nothing for {beat.age_s:.0f} s"
+    return PartState(
+        part=name,
+        is_ready=problem is None,
+        pid=pid,
+        since=beat.started_at,
+        problem=problem,
+        restarts=restarts,
+        facts=beat.facts,
+    )
+
+
+def read_accounts(settings: Settings) -> Accounts:
+    """Where every received object is.
+
+    Raises
+    ------
+    StoreError
+        If the ledger cannot be read.
+    """
+    # Spool before ledger: an object that moves in between is found in the ledger.
+    spooled = _receipts(settings)
+    counts = dict.fromkeys(Status, 0)
+    known: set[tuple[str, datetime]] = set()
+    if settings.store_file.exists():
+        objects = dose_lib.connect(settings=settings).table("objects")
+        rows = objects.status.value_counts(name="n").to_pyarrow().to_pylist()
+        counts |= {Status(r["status"]): r["n"] for r in rows}
+        if spooled:
+            recent = objects.filter(objects.received_at >= min(r.received_at for r in spooled))
+            keys = recent.select("sha256", "received_at").to_pyarrow().to_pylist()
+            known = {(k["sha256"], k["received_at"]) for k in keys}
+    waiting = sum((r.sha256, r.received_at) not in known for r in spooled)
+    counts[Status.WAITING] += waiting
+    return Accounts(received=sum(counts.values()), **{s.value: n for s, n in counts.items()})
+
+
+def _receipts(settings: Settings) -> list[Receipt]:
+    if not settings.spool_dir.exists():
+        return []
+    found = []
+    for path in Spool(settings.spool_dir).waiting():
+        try:
+            found.append(read_receipt_of(path))
+        except (FileNotFoundError, DamagedFileError):
+            continue
+    return found
+
+
+def readiness(state: ServiceState) -> str:
+    """One line that says how the service is."""
+    if not state.is_running:
+        return "not running"
+    troubled = [f"{p.part}: {p.problem}" for p in state.parts if not p.is_ready]
+    return "; ".join(troubled) or "all parts do their work"
+
+
+def try_accounts(settings: Settings) -> Accounts | str:
+    """The accounts, or why they cannot be read now."""
+    try:
+        return read_accounts(settings)
+    except DoseError as error:
+        return str(error)

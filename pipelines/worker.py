@@ -1,0 +1,142 @@
+"""The process that opens objects: bytes to records, and detectors over committed parts.
+
+It holds no store and writes no file. Whatever an object does to it, the owner of the store
+and the listener go on; a worker that dies or hangs is replaced (see `pool`).
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import dose_lib
+from dose_lib import Settings, load_settings
+from dose_lib.dicom.identify import ObjectHead, peek
+from dose_lib.normalise import SiteFacts, normalise_part, read_site
+from dose_lib.records import Finding, Part
+from dose_lib.store import site_key
+from pipelines.defects import Failure, attempt
+from pipelines.envelope import DamagedFileError, Receipt, make_receipt
+from pipelines.logs import configure_logs
+from pipelines.spool import Spool
+
+log = logging.getLogger(__name__)
+
+
+class Read(msgspec.Struct, frozen=True, tag=True):
+    """Ask for objects of the spool to be read."""
+
+    paths: tuple[str, ...]
+
+
+class Detect(msgspec.Struct, frozen=True, tag=True):
+    """Ask the detectors to look at committed parts."""
+
+    batch: int
+    parts: tuple[Part, ...]
+
+
+class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What one object gave: parts, or why there are none."""
+
+    path: str
+    receipt: Receipt | None = None
+    head: ObjectHead | None = None
+    parts: tuple[Part, ...] = ()
+    failure: Failure | None = None
+
+
+class Detected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the detectors found in a batch, and which of them failed."""
+
+    batch: int
+    findings: tuple[Finding, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+Request = Read | Detect
+Response = ReadObject | Detected
+
+encode = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_response = msgspec.msgpack.Decoder(Response).decode
+
+
+class Worker:
+    """Reads and detects for one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._spool = Spool(settings.spool_dir)
+        self._key = site_key(settings)
+        self._site: SiteFacts = read_site(settings)
+        self._history: Any = None
+
+    def read(self, path: Path) -> ReadObject:
+        """Read one object of the spool."""
+        try:
+            arrival = self._spool.load(path)
+        except FileNotFoundError:
+            return ReadObject(path=str(path))
+        except DamagedFileError as error:
+            failure = Failure(seen=error.seen, expected=error.expected, todo=error.todo)
+            receipt = make_receipt(path.read_bytes(), "folder")
+            return ReadObject(path=str(path), receipt=receipt, failure=failure)
+        head = attempt(lambda: peek(arrival.data), "the reader")
+        parts = attempt(lambda: self._parts(arrival.data), "the reader")
+        return ReadObject(
+            path=str(path),
+            receipt=arrival.receipt,
+            head=None if isinstance(head, Failure) else head,
+            parts=() if isinstance(parts, Failure) else parts,
+            failure=parts if isinstance(parts, Failure) else None,
+        )
+
+    def _parts(self, data: bytes) -> tuple[Part, ...]:
+        parts, identity = dose_lib.read_bytes(data, site_key=self._key)
+        # Phantoms are recognised by their names, which the store never sees.
+        return tuple(normalise_part(part, self._site, identity) for part in parts)
+
+    def detect(self, request: Detect) -> Detected:
+        """Let every detector look at the parts of a batch."""
+        try:
+            from dose_lib.detect import detectors
+        except ModuleNotFoundError:
+            return Detected(batch=request.batch)
+        if self._history is None:
+            self._history = dose_lib.connect(settings=self._settings)
+        findings: list[Finding] = []
+        failures: list[Failure] = []
+        for detector in detectors():
+            found = attempt(
+                lambda d=detector: tuple(d.look(request.parts, self._history)),  # type: ignore[misc]
+                f"detector {detector.name}",
+            )
+            if isinstance(found, Failure):
+                failures.append(found)
+            else:
+                findings.extend(found)
+        return Detected(batch=request.batch, findings=tuple(findings), failures=tuple(failures))
+
+
+def serve(connection: Connection, home: str) -> None:
+    """Answer requests until the owner closes its end; entry of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner says when to end
+    settings = load_settings(Path(home))
+    configure_logs(settings.logs_dir, "worker")
+    worker = Worker(settings)
+    try:
+        while True:
+            request = decode_request(connection.recv_bytes())
+            if isinstance(request, Detect):
+                connection.send_bytes(encode(worker.detect(request)))
+                continue
+            for path in request.paths:
+                connection.send_bytes(encode(worker.read(Path(path))))
+    except (EOFError, BrokenPipeError):
+        return
