@@ -42,7 +42,7 @@ def add_findings(
     known = {row[0] for row in rows}
     new = [
         f if f.opened_at else msgspec.structs.replace(f, opened_at=now)
-        for f in dict.fromkeys(asked[x.finding_id] for x in findings)
+        for f in (asked[key] for key in dict.fromkeys(x.finding_id for x in findings))
         if f.finding_id not in known
     ]
     if new:
