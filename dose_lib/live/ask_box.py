@@ -61,10 +61,10 @@ def answer_all(question: str, follow_ups: Sequence[str], ask: Callable[..., Any]
     return Html("".join(parts), "\n\n".join(texts))
 
 
-def _answered(ask: Callable[..., Any], words: str, previous: Any) -> Any:
+def _answered(ask: Callable[..., Any], words: str, previous: Any, **options: Any) -> Any:
     """The answer, or a message why there is none."""
     try:
-        return ask(words) if previous is None else ask(words, previous=previous)
+        return ask(words, previous=previous, **options)
     except DoseError as error:
         return message(error.seen, tone="fair", details=[t for t in (error.todo,) if t])
 
@@ -117,9 +117,9 @@ class AskBox:
             margin=(8, 10, 8, 0),
         )
         self._input.param.watch(self._entered, "value")
-        send = pn.widgets.Button(name="Ask", button_type="primary", width=90, margin=(8, 0))
+        send = pn.widgets.Button(label="Ask", color="primary", width=90, margin=(8, 0))
         send.on_click(lambda _: self._entered(None))
-        again = pn.widgets.Button(name="Start over", width=100, margin=(8, 0, 8, 8))
+        again = pn.widgets.Button(label="Start over", width=100, margin=(8, 0, 8, 8))
         again.on_click(lambda _: self._start_over())
         offers = pn.FlexBox(*(self._offer(words) for words in self._follow_ups))
         row = pn.Row(self._input, send, again, sizing_mode="stretch_width", margin=0)
@@ -128,7 +128,7 @@ class AskBox:
     def _offer(self, words: str) -> Any:
         import panel as pn
 
-        button = pn.widgets.Button(name=words, margin=(4, 8, 4, 0), button_style="outline")
+        button = pn.widgets.Button(label=words, margin=(4, 8, 4, 0), variant="outline")
         button.on_click(lambda _: self.ask(words))
         return button
 
@@ -152,9 +152,11 @@ class AskBox:
         place = pn.Column(message("…").__panel__(), sizing_mode="stretch_width", margin=0)
         self._log.extend([asked, place])
         document = pn.state.curdoc
+        # A typed question may be a new one; a page of the server is seen by others.
+        options = {"guess_follow_up": words not in self._follow_ups, "is_shared": pn.state.served}
 
         def work() -> None:
-            answered = _answered(self._ask, words, self._previous)
+            answered = _answered(self._ask, words, self._previous, **options)
             self._in_page(document, lambda: self._answer(place, answered))
 
         _THREADS.submit(work)

@@ -65,7 +65,7 @@ def _build(parameter: Parameter, value: Any) -> Any:
     import panel as pn
 
     common = {
-        "name": parameter.label,
+        "label": parameter.label,
         "description": parameter.help or None,
         "sizing_mode": "stretch_width",
         "margin": (0, 0, 14, 0),
