@@ -1,0 +1,23 @@
+"""Practice against reference levels: medians, intervals, verdicts, and why there is none."""
+
+from __future__ import annotations
+
+from dose_lib.compare.practice import compare_practice, compare_task
+from dose_lib.compare.rule import Rule
+from dose_lib.compare.summary import Summary, median_rank, summarise
+from dose_lib.compare.table import COLUMNS, Comparison
+from dose_lib.compare.verdict import Status, Verdict, judge
+
+__all__ = [
+    "COLUMNS",
+    "Comparison",
+    "Rule",
+    "Status",
+    "Summary",
+    "Verdict",
+    "compare_practice",
+    "compare_task",
+    "judge",
+    "median_rank",
+    "summarise",
+]

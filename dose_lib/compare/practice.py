@@ -1,0 +1,219 @@
+"""Practice against reference levels: every procedure, band and room, each with its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from dose_lib.compare.room import verdicts_of
+from dose_lib.compare.rule import Rule
+from dose_lib.compare.table import Comparison
+from dose_lib.compare.task import Task, fits_level, units_of, why_no_level
+from dose_lib.compare.values import (
+    Backend,
+    Exams,
+    Flags,
+    Scans,
+    Scope,
+    read_exams,
+    read_scans,
+)
+from dose_lib.compare.verdict import Status, Verdict
+from dose_lib.reference import (
+    Kind,
+    Level,
+    Narrowed,
+    Per,
+    Quantity,
+    Reason,
+    load_levels,
+    narrow_levels,
+    newest,
+)
+from dose_lib.settings import Settings, load_settings
+
+QUANTITIES = (Quantity.DLP, Quantity.CTDI_VOL, Quantity.KAP, Quantity.KA_R, Quantity.FLUORO_TIME)
+
+
+def compare_practice(
+    con: Backend,
+    *,
+    procedure_name: str | Sequence[str] | None = None,
+    device: str | None = None,
+    room: str | None = None,
+    site: str | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    kind: str | Kind | Sequence[str | Kind] = Kind.NATIONAL,
+    quantities: Sequence[str | Quantity] = QUANTITIES,
+    indication: str | None = None,
+    contrast: str | None = None,
+    levels: Iterable[Level] | None = None,
+    settings: Settings | None = None,
+    minimum_n: int | None = None,
+) -> Comparison:
+    """Medians of a practice against reference levels, by procedure, size band and room.
+
+    Parameters
+    ----------
+    con
+        ibis backend of `dose_lib.connect` (or any with the views `studies` and `events`).
+    procedure_name
+        One canonical procedure or several; all that occur by default.
+    device, room, site
+        Restrict the exams.
+    start, end
+        First and last day of the period, inclusive; with both, the period of the same length
+        before tells "exceeds" from "consistently exceeds".
+    kind
+        ``national``, ``local``, ``european``, ``achievable``, ``study``; several in order of
+        preference; ``"drl"``: local, else national, else European.
+    quantities
+        Quantities to compare; those without exams of their modality give no rows.
+    indication, contrast
+        Which of several levels of a procedure is meant.
+    levels, settings, minimum_n
+        Library, installation and least n; by default those of this installation, with the
+        sign-offs that `con` knows.
+
+    Returns
+    -------
+    Comparison
+        One verdict a procedure, quantity, band, level edition and unit. The unit is the room
+        (the device, where no room is known); where there are two or more, a row ``facility``
+        holds the median over their medians. Exams no level fits are rows of their own with
+        the reason. Rules: ICRP 135, DESIGN §8, docs/comparison.md.
+    """
+    settings = settings or load_settings()
+    library = tuple(load_levels(settings, con=con) if levels is None else levels)
+    rule = Rule(
+        kind,
+        settings.country,
+        settings.child_age_y,
+        settings.minimum_n if minimum_n is None else minimum_n,
+        indication,
+        contrast,
+        start,
+        end,
+    )
+    names = (procedure_name,) if isinstance(procedure_name, str) else procedure_name
+    scope = Scope(None if names is None else tuple(names), device, room, site, rule.first_day, end)
+    wanted = tuple(Quantity(q) for q in quantities)
+    exams = read_exams(con, scope)
+    scans = read_scans(con, scope, exams) if _asks_scans(wanted, library) else None
+    tasks = _tasks(exams, scans, wanted, rule)
+    return Comparison(tuple(v for task in tasks for v in compare_task(task, library)), rule)
+
+
+def _asks_scans(wanted: Sequence[Quantity], library: Sequence[Level]) -> bool:
+    by_scan = (Per.SCAN, Per.ACQUISITION)
+    return any(x.quantity in wanted and x.modality == "CT" and x.per in by_scan for x in library)
+
+
+def _tasks(
+    exams: Exams, scans: Scans | None, wanted: Sequence[Quantity], rule: Rule
+) -> Iterator[Task]:
+    for name, rows in _by_procedure(exams):
+        keep = np.zeros(exams.n, dtype=bool)
+        keep[rows] = True
+        mine = exams.take(keep)
+        units, unit_of = units_of(mine)
+        own_scans = None if scans is None else scans.take(rows)
+        for quantity in wanted:
+            yield Task(name, quantity, mine, own_scans, units, unit_of, rule)
+
+
+def _by_procedure(exams: Exams) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+    names, inverse = np.unique(exams.procedure_name.astype(str), return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    ends = np.searchsorted(inverse[order], np.arange(len(names) + 1))
+    for i, name in enumerate(names):
+        yield str(name), order[ends[i] : ends[i + 1]]
+
+
+def compare_task(task: Task, library: Iterable[Level]) -> Iterator[Verdict]:
+    """Verdicts of one procedure and quantity: each exam meets one edition, or is told why none.
+
+    Of several editions in force on a day the newest counts.
+    """
+    if not task.has_quantity:
+        return
+    rule = task.rule
+    found = narrow_levels(
+        library,
+        procedure_name=task.name,
+        quantity=task.quantity,
+        kind=rule.kind,
+        country=rule.country,
+        indication=rule.indication,
+        contrast=rule.contrast,
+        start=rule.start,
+        end=rule.end,
+    )
+    levels = _in_order([x for x in found.levels if _stands_alone(x)])
+    met: dict[tuple[object, ...], Flags] = {}
+    left = np.ones(task.exams.n, dtype=bool)
+    for level in levels:
+        # Per scan and per exam, on either phantom, are comparisons of their own.
+        before = met.get(way := (level.per, level.phantom), np.zeros(task.exams.n, dtype=bool))
+        fits = fits_level(level, task) & ~before
+        met[way] = before | fits
+        left &= ~fits
+        if fits.any():
+            yield from verdicts_of(task, level, found.levels, fits)
+    left &= task.in_period(rule.start, rule.end)
+    if left.any():
+        yield from _unjudged(task, left, _why(found, levels, task, left))
+
+
+def _stands_alone(level: Level) -> bool:
+    """A median is a level of its own only where it was asked for, or is the site's."""
+    return level.statistic not in ("p50", "p25") or (
+        level.kind is Kind.ACHIEVABLE or level.origin == "site"
+    )
+
+
+def _in_order(levels: Sequence[Level]) -> list[Level]:
+    """Newest edition first; within one as in the table: adults, then bands upwards."""
+    rank = {edition: i for i, edition in enumerate(_edition(x) for x in newest(levels))}
+    return sorted(levels, key=lambda x: rank[_edition(x)])
+
+
+def _edition(level: Level) -> tuple[object, ...]:
+    return level.valid_from, level.year, level.set_id, level.edition
+
+
+def _why(found: Narrowed, levels: Sequence[Level], task: Task, rows: Flags) -> tuple[Reason, str]:
+    if not levels:
+        return found.reason or Reason.NO_LEVEL, found.text or "no level"
+    reason, text = why_no_level(levels, task, rows)
+    # A row left out as ambiguous may be the one that would have fitted.
+    if reason is Reason.SIZE_OUTSIDE and found.reason is not None:
+        return found.reason, found.text or text
+    return reason, text
+
+
+def _unjudged(task: Task, rows: Flags, why: tuple[Reason, str]) -> Iterator[Verdict]:
+    """Exams no level is for, as rows of their own: nothing is dropped in silence."""
+    for code in task.units_in(rows):
+        mine = (task.unit_of == code) & rows
+        unit = task.units[code]
+        yield Verdict(
+            status=Status.NO_VERDICT,
+            reason=why[0],
+            text=why[1],
+            unit=unit.kind,
+            name=unit.name,
+            site=unit.site,
+            devices=task.devices_in(mine),
+            procedure_name=task.name,
+            quantity=task.quantity,
+            band="no band",
+            basis="not compared",
+            start=task.rule.start,
+            end=task.rule.end,
+            n_all=int(mine.sum()),
+        )

@@ -1,0 +1,133 @@
+"""One comparison to make: exams of one procedure, one quantity, and the levels for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dose_lib.compare.rule import Rule
+from dose_lib.compare.values import Exams, Flags, Scans
+from dose_lib.reference import Level, Quantity, Reason
+
+_COLUMNS = {
+    Quantity.DLP: (
+        "dlp_16cm_mgy_cm",
+        "dlp_32cm_mgy_cm",
+        "dlp_10cm_mgy_cm",
+        "dlp_unknown_phantom_mgy_cm",
+    ),
+    Quantity.KAP: ("kap_gy_cm2",),
+    Quantity.KA_R: ("ka_r_mgy",),
+    Quantity.FLUORO_TIME: ("fluoro_time_s",),
+}
+
+
+class Unit(NamedTuple):
+    """What is judged: a room, or a device where the room is not known."""
+
+    kind: str
+    name: str
+    site: str | None
+
+
+class Task(NamedTuple):
+    """Exams of one procedure with the unit each belongs to, and the rule of the comparison."""
+
+    name: str
+    quantity: Quantity
+    exams: Exams
+    scans: Scans | None
+    units: tuple[Unit, ...]
+    unit_of: npt.NDArray[np.int64]
+    rule: Rule
+
+    @property
+    def has_quantity(self) -> bool:
+        """False where exams are of another modality: a knee radiograph has no missing DLP."""
+        if self.quantity is Quantity.CTDI_VOL:
+            return self.scans is not None and self.scans.row.size > 0
+        columns = _COLUMNS.get(self.quantity, ())
+        return any(not np.isnan(self.exams.doses[c]).all() for c in columns)
+
+    def units_in(self, rows: Flags) -> list[int]:
+        """Units that have an exam among `rows`, by name."""
+        found = np.unique(self.unit_of[rows]).tolist()
+        return sorted(found, key=lambda code: str(self.units[code]))
+
+    def devices_in(self, rows: Flags) -> tuple[str, ...]:
+        """Names of the devices of the exams among `rows`."""
+        return tuple(sorted({d for d in self.exams.device[rows] if d}))
+
+    def in_period(self, start: date | None, end: date | None) -> Flags:
+        """Exams from `start` to `end`, both inclusive."""
+        on = self.exams.on
+        inside = np.ones(on.size, dtype=bool)
+        if start is not None:
+            inside &= on >= np.datetime64(start)
+        if end is not None:
+            inside &= on <= np.datetime64(end)
+        return inside
+
+
+def units_of(exams: Exams) -> tuple[tuple[Unit, ...], npt.NDArray[np.int64]]:
+    """Units of exams and, for each exam, which it belongs to."""
+    codes: dict[Unit, int] = {}
+    out = np.empty(exams.n, dtype=np.int64)
+    rows = zip(exams.room, exams.device, exams.device_key, exams.site, strict=True)
+    for i, (room, device, key, site) in enumerate(rows):
+        named = device or key or "unknown device"
+        unit = Unit("room", room, site) if room else Unit("device", named, site)
+        out[i] = codes.setdefault(unit, len(codes))
+    return tuple(codes), out
+
+
+def fits_level(level: Level, task: Task) -> Flags:
+    """Exams a level is for, by date, population and size band.
+
+    The same rule as `reference.fits_patient`, for columns; a test compares the two.
+    """
+    exams = task.exams
+    fits = task.in_period(level.valid_from, level.valid_to)
+    children = exams.age_y < task.rule.child_age_y
+    adults = exams.age_y >= task.rule.child_age_y  # neither, where the age is not known
+    fits &= children if level.population == "paediatric" else adults
+    if level.size_basis is None:
+        return fits
+    if level.size_basis not in ("age", "weight"):
+        return np.zeros(exams.n, dtype=bool)
+    size = exams.age_y if level.size_basis == "age" else exams.weight_kg
+    fits &= size >= (level.size_min or 0)
+    if level.size_max is not None:
+        fits &= (size <= level.size_max) if level.is_nominal_size else (size < level.size_max)
+    return fits
+
+
+def why_no_level(levels: Sequence[Level], task: Task, rows: Flags) -> tuple[Reason, str]:
+    """Why exams met none of the levels of their procedure: the commonest reason, with counts."""
+    exams = task.exams
+    in_force = np.zeros(exams.n, dtype=bool)
+    needs_weight = np.zeros(exams.n, dtype=bool)
+    children = exams.age_y < task.rule.child_age_y
+    for level in levels:
+        current = task.in_period(level.valid_from, level.valid_to)
+        in_force |= current
+        if level.size_basis == "weight":
+            needs_weight |= current & (children == (level.population == "paediatric"))
+    counts: dict[Reason, int] = {}
+    left = rows.copy()
+    for reason, cause in (
+        (Reason.NOT_IN_FORCE, ~in_force),
+        (Reason.AGE_UNKNOWN, np.isnan(exams.age_y)),
+        (Reason.SIZE_UNKNOWN, needs_weight & np.isnan(exams.weight_kg)),
+        (Reason.SIZE_OUTSIDE, np.ones(exams.n, dtype=bool)),
+    ):
+        counts[reason] = int((left & cause).sum())
+        left &= ~cause
+    main = max(counts, key=lambda r: counts[r])
+    sets = ", ".join(sorted({f"{x.set_id} {x.edition}" for x in levels}))
+    told = ", ".join(f"{r.value.replace('_', ' ')} {n}" for r, n in counts.items() if n)
+    return main, f"no row of {sets} is for these exams ({told})"
