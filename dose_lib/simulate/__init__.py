@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dose_lib.simulate.hospital import Exam, Hospital, SimObject
-from dose_lib.simulate.scenario import load_scenario, scenario_names
+from dose_lib.simulate.exam import Exam, SimObject
+from dose_lib.simulate.hospital import Hospital
+from dose_lib.simulate.loading import load_scenario, scenario_names
 from dose_lib.simulate.send import SendResult, send, write_files
 from dose_lib.simulate.truth import Truth, write_truth
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from random import Random
 
 import msgspec
 
-from dose_lib.records import CtAcquisitionType, CtEvent, CtSource, Phantom
-from dose_lib.simulate.physics import CtOutput, scan
-from dose_lib.simulate.population import Body
-from dose_lib.simulate.scenario import CtProcedure, CtTechnique, DeviceSpec, ProtocolName
+from dose_lib.records import CtAcquisitionType, CtEvent, CtSource, Phantom, Totals
+from dose_lib.simulate.ct_physics import CtOutput, scan
+from dose_lib.simulate.plan import Content, Plan
+from dose_lib.simulate.procedures import CtProcedure, CtTechnique
 from dose_lib.simulate.uids import derive_uid
-from dose_lib.simulate.writer.codes import sct
+from dose_lib.simulate.writer import find_dialect
+from dose_lib.simulate.writer.codes import dcm, sct
 
 _NO_CONTRAST = sct("399331006")
 _CONTRAST = sct("27483000")
@@ -22,53 +24,15 @@ _LOCALISER_MA, _LOCALISER_MGY = 35.0, 0.13
 _TRACKING_MA, _TRACKING_MGY, _TRACKING_MM = 40.0, 1.2, 10.0
 
 
-class CtPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides one examination before chance does.
-
-    `technique` is what the scanner used, `set_by` the protocol as it was meant to be.
-    """
-
-    key: tuple[object, ...]
-    device: DeviceSpec
-    procedure: CtProcedure
-    names: ProtocolName
-    technique: CtTechnique
-    set_by: CtTechnique
-    is_child_protocol: bool
-    body: Body
-    started_at: datetime
-    calibration: float = 1.0
-    length_factor: float = 1.0
-
-    @property
-    def study_description(self) -> str:
-        """The study as this device spells it."""
-        names = self.names
-        return (names.child_study if self.is_child_protocol else None) or names.study
-
-    @property
-    def protocol(self) -> str:
-        """The exam protocol as this device spells it."""
-        names = self.names
-        return (names.child_protocol if self.is_child_protocol else None) or names.protocol
-
-    @property
-    def event_protocol(self) -> str:
-        """The acquisition protocol of the diagnostic scan."""
-        names = self.names
-        return (names.child_event if self.is_child_protocol else None) or names.event
-
-
-def ct_events(plan: CtPlan, rng: Random) -> tuple[CtEvent, ...]:
-    """Events of an examination in order of time."""
-    procedure = plan.procedure
+def ct_content(plan: Plan, procedure: CtProcedure, rng: Random) -> Content:
+    """Events of an examination in order of time, as its device reports them."""
     with_contrast = rng.random() < procedure.contrast_share
-    variation = rng.lognormvariate(0.0, math.log(procedure.spread_gsd))
-    length = procedure.length_mm * plan.length_factor * plan.body.height_cm / 170.0
+    variation = rng.lognormvariate(0.0, math.log(procedure.spread_gsd)) * plan.changes.exposure
+    length = procedure.length_mm * plan.body.height_cm / 170.0
     if procedure.region == "head":
         length = procedure.length_mm * (0.75 + 0.25 * min(plan.body.age_y, 16.0) / 16.0)
     length *= max(0.6, rng.gauss(1.0, procedure.length_sd))
-    made = _Events(plan, with_contrast)
+    made = _Events(plan, procedure, with_contrast)
     made.localiser(length)
     if procedure.bolus_tracking and with_contrast:
         made.tracking(rng.randrange(2, 7))
@@ -77,16 +41,76 @@ def ct_events(plan: CtPlan, rng: Random) -> tuple[CtEvent, ...]:
         made.diagnostic(variation, length)
     if rng.random() < procedure.repeat_share:
         made.diagnostic(variation, length * rng.uniform(0.3, 1.0))
-    return tuple(made.events)
+    events = reported(made.events, plan.device.dialect)
+    return Content(
+        events=events,
+        totals=ct_totals(events),
+        ended_at=made.clock,
+        values={
+            "procedure_reported": sct("77477000"),
+            "intent": sct("261004008"),
+            "source_of_dose": (dcm("113856"),),
+        },
+    )
+
+
+def ct_totals(events: Sequence[CtEvent]) -> Totals:
+    """What a report of these events states."""
+    return Totals(
+        n_events=len(events),
+        dlp_total_mgy_cm=round(sum(e.dlp_mgy_cm or 0.0 for e in events), 2),
+    )
+
+
+def reported(events: Sequence[CtEvent], dialect: str) -> tuple[CtEvent, ...]:
+    """The events that a maker reports, with the dose it reports for them."""
+    habit = find_dialect(dialect).localisers
+    if habit == "dose":
+        return tuple(events)
+    if habit == "none":
+        return tuple(e for e in events if not _is_localiser(e))
+    return tuple(_without_dose(e) if _is_localiser(e) else e for e in events)
+
+
+def _is_localiser(event: CtEvent) -> bool:
+    return event.acquisition_type is CtAcquisitionType.CONSTANT_ANGLE
+
+
+def _without_dose(event: CtEvent) -> CtEvent:
+    return msgspec.structs.replace(event, ctdi_vol_mgy=None, dlp_mgy_cm=None, phantom=None)
+
+
+def technique_of(plan: Plan, procedure: CtProcedure) -> CtTechnique:
+    """The protocol as it is meant to be."""
+    return (procedure.child if plan.is_child_protocol else None) or procedure.adult
+
+
+def used_technique(plan: Plan, procedure: CtProcedure) -> CtTechnique:
+    """The parameters that were used: the protocol's, or what somebody made of them."""
+    return technique_of(plan, procedure).model_copy(update=dict(plan.changes.technique))
+
+
+def ct_dose(plan: Plan, procedure: CtProcedure, technique: CtTechnique) -> float:
+    """CTDIvol that a technique gives the patient of a plan, without any variation, mGy."""
+    return scan(
+        plan.device,
+        procedure,
+        technique,
+        plan.body,
+        set_by=technique_of(plan, procedure) if plan.changes.technique else None,
+        length_mm=procedure.length_mm,
+    ).ctdi_vol_mgy
 
 
 class _Events:
     """Events under construction, with the clock of the examination."""
 
-    def __init__(self, plan: CtPlan, with_contrast: bool) -> None:
+    def __init__(self, plan: Plan, procedure: CtProcedure, with_contrast: bool) -> None:
         self.events: list[CtEvent] = []
+        self.clock = plan.started_at
         self._plan = plan
-        self._clock = plan.started_at
+        self._procedure = procedure
+        self._technique = used_technique(plan, procedure)
         self._context = _CONTRAST if with_contrast else _NO_CONTRAST
 
     def localiser(self, length_mm: float) -> None:
@@ -107,9 +131,7 @@ class _Events:
                 tube_current_ma=_LOCALISER_MA,
                 max_tube_current_ma=_LOCALISER_MA,
                 kvp_kv=120.0,
-                nominal_total_collimation_mm=round(
-                    6 * self._plan.technique.single_collimation_mm, 2
-                ),
+                nominal_total_collimation_mm=round(6 * self._technique.single_collimation_mm, 2),
                 sources=(
                     CtSource(
                         source_id=self._plan.device.source_id,
@@ -124,7 +146,7 @@ class _Events:
 
     def tracking(self, rotations: int) -> None:
         """Low-dose images of one place until the contrast agent has come."""
-        technique = self._plan.technique
+        technique = self._technique
         ctdi = round(_TRACKING_MGY * rotations, 2)
         time = round(rotations * technique.rotation_time_s, 2)
         self._add(
@@ -160,13 +182,13 @@ class _Events:
         plan = self._plan
         out = scan(
             plan.device,
-            plan.procedure,
-            plan.technique,
+            self._procedure,
+            self._technique,
             plan.body,
-            set_by=plan.set_by,
+            set_by=technique_of(plan, self._procedure),
             variation=variation,
             length_mm=length_mm,
-            calibration=plan.calibration,
+            calibration=plan.changes.calibration,
         )
         self._add(seconds=out.exposure_time_s, event=self._spiral(out))
 
@@ -183,7 +205,7 @@ class _Events:
             dlp_mgy_cm=out.dlp_mgy_cm,
             scanning_length_mm=out.length_mm,
             reconstructable_length_mm=round(
-                max(out.length_mm - plan.technique.total_collimation_mm, 1.0), 1
+                max(out.length_mm - self._technique.total_collimation_mm, 1.0), 1
             ),
             exposure_time_s=out.exposure_time_s,
             pitch=out.pitch,
@@ -191,8 +213,8 @@ class _Events:
             tube_current_ma=out.ma,
             max_tube_current_ma=out.ma_max,
             rotation_time_s=out.rotation_time_s,
-            nominal_total_collimation_mm=plan.technique.total_collimation_mm,
-            modulation_type=plan.technique.modulation,
+            nominal_total_collimation_mm=self._technique.total_collimation_mm,
+            modulation_type=self._technique.modulation,
             sources=(
                 CtSource(
                     source_id=plan.device.source_id,
@@ -212,11 +234,11 @@ class _Events:
                 event,
                 ordinal=0,
                 event_uid=derive_uid("event", *plan.key, n),
-                started_at=self._clock,
-                target_region=sct(plan.procedure.target),
-                phantom=Phantom(plan.procedure.phantom),
-                nominal_single_collimation_mm=plan.technique.single_collimation_mm,
+                started_at=self.clock,
+                target_region=sct(self._procedure.target),
+                phantom=Phantom(self._procedure.phantom),
+                nominal_single_collimation_mm=self._technique.single_collimation_mm,
                 n_sources=1,
             )
         )
-        self._clock += timedelta(seconds=round(seconds) + 35)
+        self.clock += timedelta(seconds=round(seconds) + 35)

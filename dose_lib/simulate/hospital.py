@@ -10,80 +10,41 @@ from random import Random
 
 import msgspec
 
-from dose_lib.keys import device_key, part_key
-from dose_lib.records import (
-    Code,
-    CtAcquisitionType,
-    CtEvent,
-    Device,
-    Identity,
-    Modality,
-    Part,
-    Patient,
-    Sex,
-    SourceObject,
-    Staff,
-    Totals,
-)
-from dose_lib.simulate.ct_exam import CtPlan, ct_events
-from dose_lib.simulate.names import draw_person, name_parts
-from dose_lib.simulate.physics import scan
-from dose_lib.simulate.population import Person
-from dose_lib.simulate.scenario import (
+from dose_lib.records import Device, Modality
+from dose_lib.simulate.ct_exam import ct_content, ct_dose, technique_of, used_technique
+from dose_lib.simulate.exam import Exam, Report
+from dose_lib.simulate.fluoro_exam import fluoroscopy_content
+from dose_lib.simulate.injections import (
+    HARMLESS,
     AdultProtocolOnChild,
-    CtTechnique,
-    DeviceSpec,
-    Scenario,
-    load_scenario,
+    Changes,
+    changes_of,
+    mix_factor,
 )
+from dose_lib.simulate.loading import load_scenario
+from dose_lib.simulate.mammo_exam import mammography_content
+from dose_lib.simulate.names import draw_person, name_parts
+from dose_lib.simulate.nuclear_exam import nuclear_content
+from dose_lib.simulate.plan import Content, Plan
+from dose_lib.simulate.population import Body, Person
+from dose_lib.simulate.procedures import (
+    CtProcedure,
+    FluoroscopyProcedure,
+    MammographyProcedure,
+    NuclearProcedure,
+    Procedure,
+    RadiographyProcedure,
+)
+from dose_lib.simulate.radiograph_exam import radiograph_content
+from dose_lib.simulate.record import device_of, identity_of, phantom_of, report_of
+from dose_lib.simulate.scenario import DeviceSpec, Scenario, Spelling
 from dose_lib.simulate.truth import Truth
-from dose_lib.simulate.uids import derive_uid, seed_number
-from dose_lib.simulate.writer import find_dialect, write_rdsr
-from dose_lib.simulate.writer.codes import dcm, sct
-from dose_lib.simulate.writer.people import ADMINISTERING, AUTHORIZING
+from dose_lib.simulate.uids import seed_number
 
 _ADULT_Y = 16.0
 _EMERGENCY_SHARE = 0.08
-
-
-class SimObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One DICOM object on its way: bytes of the file, who sends it, when."""
-
-    data: bytes
-    sop_class: str
-    sop_instance_uid: str
-    study_uid: str
-    calling_ae_title: str
-    sent_at: datetime
-
-
-class Exam(msgspec.Struct, frozen=True, kw_only=True):
-    """One examination: the record as the device reports it, who, and what was injected."""
-
-    part: Part
-    identity: Identity
-    device: DeviceSpec
-    truths: tuple[Truth, ...] = ()
-
-    @property
-    def started_at(self) -> datetime:
-        """Start of irradiation, local time."""
-        return self.part.started_at or datetime.min
-
-    def objects(self) -> tuple[SimObject, ...]:
-        """The objects the device sends for this examination, in order."""
-        source = self.part.sources[0]
-        data = write_rdsr(self.part, self.identity, self.device.dialect)
-        return (
-            SimObject(
-                data=data,
-                sop_class=source.sop_class or "",
-                sop_instance_uid=source.sop_instance_uid or "",
-                study_uid=self.part.study_uid,
-                calling_ae_title=self.device.ae_title,
-                sent_at=source.content_at or self.started_at,
-            ),
-        )
+_QUALITY_CONTROL_HOUR = 7.2
+_PHANTOM_BODY = Body(age_y=25.0, sex="O", weight_kg=55.0, height_cm=165.0)
 
 
 class Hospital:
@@ -92,6 +53,17 @@ class Hospital:
     Every exam follows from (seed, scenario, device, date, number): the same day gives the
     same bytes in every run that includes it, whatever the length of the run.
 
+    Parameters
+    ----------
+    scenario
+        What to simulate; `Hospital.load` takes a name or a file.
+    seed
+        Another seed is another hospital of the same kind.
+    end
+        Last day; today by default.
+    days
+        Number of days; the scenario's own by default.
+
     Examples
     --------
     >>> hospital = Hospital.load("demo", seed=1, end=date(2026, 11, 22), days=7)
@@ -99,7 +71,12 @@ class Hospital:
     """
 
     def __init__(
-        self, scenario: Scenario, *, seed: int = 1, end: date | None = None, days: int | None = None
+        self,
+        scenario: Scenario,
+        *,
+        seed: int = 1,
+        end: date | None = None,
+        days: int | None = None,
     ) -> None:
         self.scenario = scenario
         self.seed = seed
@@ -118,17 +95,6 @@ class Hospital:
     ) -> Hospital:
         """A hospital of a scenario's name or file.
 
-        Parameters
-        ----------
-        scenario
-            Name of a scenario that comes with the project, or a TOML file.
-        seed
-            Another seed is another hospital of the same kind.
-        end
-            Last day; today by default.
-        days
-            Number of days; the scenario's own by default.
-
         Raises
         ------
         SimulationError
@@ -142,7 +108,7 @@ class Hospital:
         return self.end - timedelta(days=self.days - 1)
 
     def exams(self) -> Iterator[Exam]:
-        """Every examination in order of time."""
+        """Every examination in order of time; memory stays that of one day."""
         for n in range(self.days):
             yield from self.exams_on(self.start + timedelta(days=n))
 
@@ -155,7 +121,9 @@ class Hospital:
     def devices(self) -> tuple[Device, ...]:
         """The units as their reports name them, with alias, site and room filled."""
         return tuple(
-            msgspec.structs.replace(self._device(d), display_name=d.alias, site=d.site, room=d.room)
+            msgspec.structs.replace(
+                device_of(self.scenario, d), display_name=d.alias, site=d.site, room=d.room
+            )
             for d in self.scenario.devices
         )
 
@@ -186,11 +154,13 @@ class Hospital:
         share = population.child_share if child else 1.0 - population.child_share
         return max(1, round(52 * weekly * share / (2 * max(population.return_share, 0.01))))
 
-    def _person(self, rng: Random, day: date, *, child: bool) -> Person:
+    def _person(self, rng: Random, day: date, *, child: bool, female: bool) -> Person:
         population = self.scenario.population
         while True:
             number = rng.randrange(self._pools[child])
             who = draw_person(self._rng("person", child, number), population, child=child)
+            if female and who.sex != "F":
+                continue
             age = (day - who.birth_date).days / 365.25
             if (0.02 < age < _ADULT_Y) if child else age >= _ADULT_Y:
                 return who
@@ -202,47 +172,67 @@ class Hospital:
         opening = self.scenario.opening
         opens, closes = opening.weekend if weekend else opening.weekday
         shifts = (rng.choice(device.operators), rng.choice(device.operators))
+        if device.quality_control and not weekend:
+            yield self._quality_control(device, day)
         busy_until = 0.0
         for n, hour in enumerate(sorted(_arrivals(rng, rate, opens, closes))):
             start = max(hour, busy_until)
             if start >= 23.7:
                 return
-            at = datetime.combine(day, time()) + timedelta(seconds=round(start * 3600))
             operator = shifts[0 if start < 13.0 else 1]
             if rng.random() < 0.2:
                 operator = rng.choice(device.operators)
-            exam = self._exam(device, day, n, at, operator)
-            busy_until = start + 0.13
-            yield exam
+            yield self._exam(device, day, n, _at(day, start), operator)
+            busy_until = start + device.minutes / 60.0
 
     def _exam(self, device: DeviceSpec, day: date, n: int, at: datetime, operator: str) -> Exam:
-        key = (self.seed, self.scenario.name, device.alias, day.isoformat(), n)
         rng = self._rng("exam", device.alias, day.isoformat(), n)
+        offset = (day - self.end).days
         child = rng.random() < self.scenario.population.child_share
-        choices = [self.scenario.procedure(k) for k in device.procedures]
-        weights = [
-            (p.child_share if device.procedures[p.key].child_protocol else 0.0)
-            if child
-            else p.share
-            for p in choices
-        ]
-        if not any(weights):
-            child, weights = False, [p.share for p in choices]
-        procedure = rng.choices(choices, weights)[0]
-        person = self._person(rng, day, child=child)
-        technique = (procedure.child if child else None) or procedure.adult
-        plan = CtPlan(
-            key=key,
+        procedure, child = self._choose(device, rng, offset, child=child)
+        female = isinstance(procedure, MammographyProcedure)
+        person = self._person(rng, day, child=child, female=female)
+        changes = changes_of(
+            self.scenario.truths,
+            device=device.alias,
+            procedure=procedure.key,
+            operator=operator,
+            day=offset,
+            rng=rng,
+        )
+        recorded = changes.recorded_as or procedure.key
+        plan = Plan(
+            key=(self.seed, self.scenario.name, device.alias, day.isoformat(), n),
             device=device,
-            procedure=procedure,
-            names=device.procedures[procedure.key],
-            technique=technique,
-            set_by=technique,
-            is_child_protocol=child and procedure.child is not None,
+            spelling=self._spelling(device, recorded, offset),
+            is_child_protocol=child and _has_child_protocol(device.procedures[procedure.key]),
             body=person.body_on(day, self.scenario.population),
             started_at=at,
+            operator=operator,
+            changes=changes,
         )
-        return self._finish(plan, person, rng, operator)
+        return self._finish(plan, procedure, person, rng)
+
+    def _choose(
+        self, device: DeviceSpec, rng: Random, offset: int, *, child: bool
+    ) -> tuple[Procedure, bool]:
+        choices = [self.scenario.procedure(k) for k in device.procedures]
+        if child:
+            weights = [
+                p.child_share if _fits_children(p, device.procedures[p.key]) else 0.0
+                for p in choices
+            ]
+            if any(weights):
+                return rng.choices(choices, weights)[0], True
+        weights = [p.share * mix_factor(self.scenario.truths, p.key, offset) for p in choices]
+        return rng.choices(choices, weights)[0], False
+
+    def _spelling(self, device: DeviceSpec, key: str, offset: int) -> Spelling:
+        known = device.procedures.get(key)
+        if known is None:
+            others = (d.procedures[key] for d in self.scenario.devices if key in d.procedures)
+            known = next(others)
+        return known.on(offset)
 
     # --- injections ---------------------------------------------------------------------
 
@@ -251,175 +241,173 @@ class Hospital:
         return [
             self._adult_protocol_on_child(truth, day)
             for truth in self.scenario.truths
-            if isinstance(truth, AdultProtocolOnChild) and truth.day == offset
+            if isinstance(truth, AdultProtocolOnChild) and truth.from_day == offset
         ]
 
     def _adult_protocol_on_child(self, truth: AdultProtocolOnChild, day: date) -> Exam:
         rng = self._rng("truth", truth.id, day.isoformat())
-        device = next(d for d in self.scenario.devices if d.alias == truth.device)
-        procedure = self.scenario.procedure(truth.procedure)
+        device = self.scenario.device(truth.device)
         drawn = draw_person(rng, self.scenario.population, child=True)
         born = day - timedelta(days=int(truth.age_y * 365.25) + rng.randrange(30, 300))
         person = msgspec.structs.replace(drawn, birth_date=born, z_weight=0.1, z_height=0.2)
-        at = datetime.combine(day, time()) + timedelta(seconds=round(truth.hour * 3600))
-        plan = CtPlan(
+        plan = Plan(
             key=(self.seed, self.scenario.name, truth.id, day.isoformat()),
             device=device,
-            procedure=procedure,
-            names=device.procedures[procedure.key],
-            technique=procedure.adult,
-            set_by=procedure.adult,
+            spelling=self._spelling(device, truth.procedure, truth.from_day),
             is_child_protocol=False,
             body=person.body_on(day, self.scenario.population),
-            started_at=at,
+            started_at=_at(day, truth.hour),
+            operator=rng.choice(device.operators),
+            changes=Changes(acting=((truth, None),)),
         )
-        exam = self._finish(plan, person, rng, rng.choice(device.operators))
+        return self._finish(plan, self.scenario.procedure(truth.procedure), person, rng)
+
+    def _quality_control(self, device: DeviceSpec, day: date) -> Exam:
+        """The phantom of a weekday morning, recorded as the department records it."""
+        rng = self._rng("quality control", device.alias, day.isoformat())
+        key = next(iter(device.procedures))
+        words = Spelling(study="QA Phantom", protocol="Daily QA", event="Daily QA")
+        plan = Plan(
+            key=(self.seed, self.scenario.name, device.alias, day.isoformat(), "qc"),
+            device=device,
+            spelling=words,
+            is_child_protocol=False,
+            body=_PHANTOM_BODY,
+            started_at=_at(day, _QUALITY_CONTROL_HOUR + rng.uniform(0.0, 0.3)),
+            operator=rng.choice(device.operators),
+        )
+        person = phantom_of(self.scenario, device)
+        exam = self._finish(plan, self.scenario.procedure(key), person, rng, is_patient=False)
         row = Truth(
-            truth_id=truth.id,
-            kind=truth.kind,
-            what=truth.what,
-            is_problem=True,
+            truth_id="quality-control",
+            kind="quality_control",
+            what="A phantom was exposed",
+            is_problem=False,
             device=device.alias,
-            procedure=procedure.key,
-            starts_at=at,
-            effect=round(_dose(plan, procedure.adult) / _dose(plan, procedure.child), 3),
             study_uid=exam.part.study_uid,
-            at=at,
+            at=exam.started_at,
         )
         return msgspec.structs.replace(exam, truths=(row,))
 
+    def _truth(self, plan: Plan, procedure: Procedure, exam: Exam) -> tuple[Truth, ...]:
+        rows = []
+        for injection, effect in plan.changes.acting:
+            start = self.end + timedelta(days=max(injection.from_day, -self.days))
+            known = _effect(plan, procedure) if effect is None else effect
+            rows.append(
+                Truth(
+                    truth_id=injection.id,
+                    kind=injection.kind,
+                    what=injection.what,
+                    is_problem=injection.kind not in HARMLESS,
+                    device=plan.device.alias,
+                    procedure=procedure.key,
+                    operator=plan.operator if injection.kind == "high_operator" else None,
+                    starts_at=datetime.combine(start, time()),
+                    effect=round(known, 4),
+                    study_uid=exam.part.study_uid,
+                    at=exam.started_at,
+                )
+            )
+        return tuple(rows)
+
     # --- the record ---------------------------------------------------------------------
 
-    def _device(self, spec: DeviceSpec) -> Device:
-        named = Device(
-            device_observer_uid=derive_uid("device", self.scenario.name, spec.alias),
-            manufacturer=spec.manufacturer,
-            model=spec.model,
-            serial_number=spec.serial,
-            name=spec.station,
-            station_name=spec.station,
-            station_ae_title=spec.ae_title,
-            software_versions=(spec.software,),
-            institution_name=self.scenario.institution,
-            department=spec.department,
-            location=self.scenario.institution,
+    def _finish(
+        self,
+        plan: Plan,
+        procedure: Procedure,
+        person: Person,
+        rng: Random,
+        *,
+        is_patient: bool = True,
+    ) -> Exam:
+        reports = self._reports(plan, procedure, rng, is_patient=is_patient)
+        exam = Exam(
+            reports=reports,
+            identity=identity_of(self.scenario, plan, person, rng),
+            device=plan.device,
+            is_patient=is_patient,
         )
-        return msgspec.structs.replace(named, device_key=device_key(named))
+        return msgspec.structs.replace(exam, truths=self._truth(plan, procedure, exam))
 
-    def _finish(self, plan: CtPlan, person: Person, rng: Random, operator: str) -> Exam:
-        spec = plan.device
-        events = _reported(ct_events(plan, rng), spec)
-        device = self._device(spec)
-        study = derive_uid("study", *plan.key)
-        last = events[-1]
-        ended = (last.started_at or plan.started_at) + timedelta(seconds=last.exposure_time_s or 1)
-        content_at = ended.replace(microsecond=0) + timedelta(seconds=rng.randrange(40, 150))
-        shows_size = rng.random() >= self.scenario.population.weight_missing_share
-        body = plan.body
-        dialect = find_dialect(spec.dialect)
-        dose = round(sum(e.dlp_mgy_cm or 0.0 for e in events), 2)
-        part = Part(
-            part_key=part_key(study, device.device_key, Modality.CT.value),
-            study_uid=study,
+    def _reports(
+        self, plan: Plan, procedure: Procedure, rng: Random, *, is_patient: bool
+    ) -> tuple[Report, ...]:
+        device = plan.device
+        modality = Modality(procedure.modality)
+        first = report_of(
+            self.scenario,
+            plan,
+            content_of(plan, procedure, rng),
+            rng,
+            modality=modality,
+            dialect=device.dialect,
+            is_patient=is_patient,
+        )
+        if not isinstance(procedure, NuclearProcedure) or procedure.ct is None:
+            return (first,)
+        later = msgspec.structs.replace(plan, started_at=plan.started_at + timedelta(minutes=58))
+        second = report_of(
+            self.scenario,
+            later,
+            content_of(later, self.scenario.procedure(procedure.ct), rng),
+            rng,
             modality=Modality.CT,
-            started_at=events[0].started_at,
-            ended_at=ended.replace(microsecond=0),
-            study_description=plan.study_description,
-            requested_procedure=Code(None, None, plan.study_description),
-            protocol_names=_protocols(plan, events),
-            procedure_reported=sct("77477000"),
-            intent=sct("261004008"),
-            scope_of_accumulation=dcm("113014"),
-            scope_uid=study,
-            source_of_dose=(dcm("113856"),),
-            device=device,
-            patient=Patient(
-                age_y=body.age_y,
-                sex=Sex(body.sex),
-                weight_kg=body.weight_kg if shows_size else None,
-                height_cm=float(body.height_cm) if shows_size else None,
-            ),
-            totals=Totals(n_events=len(events), dlp_total_mgy_cm=dose),
-            events=events,
-            sources=(
-                SourceObject(
-                    sop_instance_uid=derive_uid("sop", *plan.key),
-                    sop_class=dialect.sop_class,
-                    series_uid=derive_uid("series", *plan.key),
-                    content_at=content_at,
-                ),
-            ),
+            dialect=device.ct_dialect,
         )
-        return Exam(part=part, identity=self._identity(plan, person, rng, operator), device=spec)
-
-    def _identity(self, plan: CtPlan, person: Person, rng: Random, operator: str) -> Identity:
-        scenario, spec = self.scenario, plan.device
-        who = scenario.person(operator)
-        staff = []
-        if rng.random() >= who.anonymous_share:
-            staff.append(_staff(who.name, who.id, ADMINISTERING, "121083", "Technologist"))
-        if spec.physicians:
-            doctor = scenario.person(rng.choice(spec.physicians))
-            staff.append(_staff(doctor.name, doctor.id, AUTHORIZING, "121081", "Physician"))
-        return Identity(
-            patient_id=person.patient_id,
-            patient_id_issuer=scenario.patient_id_issuer,
-            patient_name=person.name,
-            birth_date=person.birth_date.strftime("%Y%m%d"),
-            accession_number=f"ZA{seed_number('accession', *plan.key) % 10**9:09d}",
-            study_id=str(seed_number("id", *plan.key) % 10**6),
-            staff=tuple(staff),
-        )
+        return (first, second)
 
 
-def _staff(name: str, staff_id: str, role: Code, organization: str, meaning: str) -> Staff:
-    return Staff(
-        staff_name=name,
-        staff_id=staff_id,
-        staff_role_in_procedure=role,
-        staff_role_in_organization=Code(organization, "DCM", meaning),
-    )
+def content_of(plan: Plan, procedure: Procedure, rng: Random) -> Content:
+    """What an examination of a procedure brings forth."""
+    match procedure:
+        case CtProcedure():
+            return ct_content(plan, procedure, rng)
+        case RadiographyProcedure():
+            return radiograph_content(plan, procedure, rng)
+        case FluoroscopyProcedure():
+            return fluoroscopy_content(plan, procedure, rng)
+        case MammographyProcedure():
+            return mammography_content(plan, procedure, rng)
+        case NuclearProcedure():
+            return nuclear_content(plan, procedure, rng)
 
 
-def _protocols(plan: CtPlan, events: tuple[CtEvent, ...]) -> tuple[str, ...]:
-    """Protocol names in order of use; the exam's own stands last, for the header."""
-    used = dict.fromkeys(e.acquisition_protocol for e in events if e.acquisition_protocol)
-    return (*(name for name in used if name != plan.protocol), plan.protocol)
+def _effect(plan: Plan, procedure: Procedure) -> float:
+    """Dose with what was done, divided by the dose of the protocol that was meant."""
+    if isinstance(procedure, FluoroscopyProcedure):
+        rate = plan.changes.technique.get("pulse_rate_hz", procedure.pulse_rate_hz)
+        return rate / procedure.pulse_rate_hz
+    if not isinstance(procedure, CtProcedure):
+        return 1.0
+    done = ct_dose(plan, procedure, used_technique(plan, procedure))
+    meant = technique_of(plan, procedure)
+    if any(isinstance(i, AdultProtocolOnChild) for i, _ in plan.changes.acting):
+        meant = procedure.child or meant
+    plain = msgspec.structs.replace(plan, changes=Changes())
+    return done / ct_dose(plain, procedure, meant)
 
 
-def _reported(events: tuple[CtEvent, ...], device: DeviceSpec) -> tuple[CtEvent, ...]:
-    """The events that the device's maker reports, with the dose it reports for them."""
-    habit = find_dialect(device.dialect).localisers
-    made = []
-    for event in events:
-        if event.acquisition_type is CtAcquisitionType.CONSTANT_ANGLE:
-            if habit == "none":
-                continue
-            if habit == "no dose":
-                made.append(
-                    msgspec.structs.replace(event, ctdi_vol_mgy=None, dlp_mgy_cm=None, phantom=None)
-                )
-                continue
-        made.append(event)
-    return tuple(made)
+def _has_child_protocol(spelling: Spelling) -> bool:
+    return spelling.child_protocol is not None
 
 
-def _dose(plan: CtPlan, technique: CtTechnique | None) -> float:
-    used = technique or plan.procedure.adult
-    return scan(
-        plan.device, plan.procedure, used, plan.body, length_mm=plan.procedure.length_mm
-    ).ctdi_vol_mgy
+def _fits_children(procedure: Procedure, spelling: Spelling) -> bool:
+    """CT needs a paediatric protocol; the other modalities use one protocol for all sizes."""
+    return not isinstance(procedure, CtProcedure) or _has_child_protocol(spelling)
+
+
+def _at(day: date, hour: float) -> datetime:
+    return datetime.combine(day, time()) + timedelta(seconds=round(hour * 3600))
 
 
 def _arrivals(rng: Random, rate: float, opens: float, closes: float) -> list[float]:
     """Hours at which patients come: Poisson by number, most of them while it is open."""
-    hours = []
-    for _ in range(_poisson(rng, rate)):
-        if rng.random() < _EMERGENCY_SHARE:
-            hours.append(rng.uniform(0.2, 23.4))
-        else:
-            hours.append(rng.uniform(opens, closes))
-    return hours
+    return [
+        rng.uniform(0.2, 23.4) if rng.random() < _EMERGENCY_SHARE else rng.uniform(opens, closes)
+        for _ in range(_poisson(rng, rate))
+    ]
 
 
 def _poisson(rng: Random, mean: float) -> int:

@@ -41,6 +41,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
         return self.age_y < 16.0
 
 
+# The adult that techniques are set up for, where a scenario names no other.
+REFERENCE_ADULT = Body(age_y=60.0, sex="F", weight_kg=74.0, height_cm=170.0)
+
+
 @cache
 def _growth(measure: str, sex: str) -> tuple[tuple[float, tuple[float, ...]], ...]:
     text = files("dose_lib.simulate").joinpath("growth.csv").read_text(encoding="utf-8")

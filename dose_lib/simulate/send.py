@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dose_lib.errors import SimulationError
-from dose_lib.simulate.hospital import SimObject
+from dose_lib.simulate.exam import SimObject
 from dose_lib.simulate.writer.encode import EXPLICIT_LE
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import math
 import msgspec
 
 from dose_lib.simulate.population import Body, water_equivalent_diameter_cm
-from dose_lib.simulate.scenario import CtProcedure, CtTechnique, DeviceSpec
+from dose_lib.simulate.procedures import CtProcedure, CtTechnique
+from dose_lib.simulate.scenario import DeviceSpec
 
 # CTDIw per mAs rises with tube voltage as (kV / 120) ** 2.5: an assumption; measured exponents
 # lie between 2 and 3, depending on filtration and phantom.
@@ -73,12 +74,8 @@ def reference_ma(device: DeviceSpec, procedure: CtProcedure, technique: CtTechni
 
 def reference_diameter_cm(procedure: CtProcedure, technique: CtTechnique) -> float:
     """Water-equivalent diameter of the technique's reference patient, cm."""
-    body = Body(
-        age_y=technique.reference_age_y,
-        sex="F",
-        weight_kg=technique.reference_weight_kg,
-        height_cm=technique.reference_height_cm,
-    )
+    who = technique.body
+    body = Body(age_y=who.age_y, sex="F", weight_kg=who.weight_kg, height_cm=who.height_cm)
     return water_equivalent_diameter_cm(procedure.region, body)
 
 
