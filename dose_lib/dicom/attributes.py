@@ -120,7 +120,7 @@ class Attributes:
                 self.reading.note("bad_datetime", self.where(tag), text)
             else:
                 self.put(name, at, tag)
-        elif kind is Kind.UID:
+        elif kind is Kind.WORD:
             self.put(name, text, tag)
         else:
             cleaned = self.reading.cleaned(text, self.where(tag))

@@ -35,8 +35,8 @@ from dose_lib.records import (
 EVENT: Table = {
     **LABELS,
     **REPEATS,
-    **fields(Kind.UID, event_uid=c.IRRADIATION_EVENT_UID),
-    **fields(Kind.UID, frame_of_reference_uid=c.FRAME_OF_REFERENCE_UID),
+    **fields(Kind.WORD, event_uid=c.IRRADIATION_EVENT_UID),
+    **fields(Kind.WORD, frame_of_reference_uid=c.FRAME_OF_REFERENCE_UID),
     **fields(Kind.TIME, started_at=c.DATETIME_STARTED, ended_at=c.DATETIME_ENDED),
     **fields(
         Kind.TEXT,

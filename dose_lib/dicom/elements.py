@@ -258,6 +258,17 @@ class DataSet:
         """First item of a sequence."""
         return next(iter(self.items(tag)), None)
 
+    def private(self, group: int, creator: str, element: int) -> int | None:
+        """Tag of a private element in the block its creator has reserved; None without one."""
+        for block in range(0x10, 0x100):
+            tag = group << 16 | block
+            if tag not in self.spans:
+                continue
+            if (self.text(tag) or "").upper() == creator.upper():
+                found = group << 16 | block << 8 | element
+                return found if found in self.spans else None
+        return None
+
     def shown(self, tag: int) -> str:
         """A value as recorded, for provenance: text, or the numbers of a binary value."""
         if self.spans[tag][0] in _NUMBERS or tag in BINARY:

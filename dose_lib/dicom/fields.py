@@ -12,7 +12,7 @@ from dose_lib.records import CtAcquisitionType, Laterality, Phantom, Plane, XRay
 
 
 class Kind(Enum):
-    """What a content item holds."""
+    """What a content item holds; TEXT is free text, WORD one that is kept as it is."""
 
     NUMBER = auto()
     COUNT = auto()
@@ -21,7 +21,7 @@ class Kind(Enum):
     CHOICE = auto()
     TEXT = auto()
     TEXTS = auto()
-    UID = auto()
+    WORD = auto()
     UIDS = auto()
     TIME = auto()
 

@@ -33,7 +33,6 @@ KINDS = {
     "bad_datetime": Kind(_WARNING, "The date and time cannot be read; it stays unknown."),
     "unknown_code": Kind(_INFO, "The code is none of the values this field can have."),
     "text_for_code": Kind(_INFO, "Words were sent in place of a code; only the meaning is known."),
-    "value_repeated": Kind(_INFO, "The same item was sent again with the same value."),
     "value_contradicted": Kind(
         _WARNING, "The same item was sent again with another value; the first one is kept."
     ),
@@ -63,6 +62,9 @@ KINDS = {
     ),
     "recognised_by_content": Kind(
         _INFO, "Neither class, title nor template but the content shows a dose report."
+    ),
+    "modality_assumed": Kind(
+        _INFO, "Nothing in the object says which modality its estimates are of."
     ),
     "time_from_header": Kind(_INFO, "The object's header gives the start; its content has none."),
     # totals

@@ -12,9 +12,9 @@ from dose_lib.dicom.sr import Node
 from dose_lib.records import Code, Device, Staff
 
 OBSERVER_DEVICE: Table = {
-    **fields(Kind.UID, device_observer_uid=c.DEVICE_OBSERVER_UID),
+    **fields(Kind.WORD, device_observer_uid=c.DEVICE_OBSERVER_UID),
     **fields(
-        Kind.TEXT,
+        Kind.WORD,
         name=c.DEVICE_OBSERVER_NAME,
         manufacturer=c.DEVICE_OBSERVER_MANUFACTURER,
         model=c.DEVICE_OBSERVER_MODEL_NAME,
@@ -25,9 +25,9 @@ OBSERVER_DEVICE: Table = {
     **fields(Kind.CODE, role=c.DEVICE_ROLE_IN_PROCEDURE, observer_type=c.OBSERVER_TYPE),
 }
 PARTICIPANT_DEVICE: Table = {
-    **fields(Kind.UID, device_observer_uid=c.DEVICE_OBSERVER_UID),
+    **fields(Kind.WORD, device_observer_uid=c.DEVICE_OBSERVER_UID),
     **fields(
-        Kind.TEXT,
+        Kind.WORD,
         name=c.DEVICE_NAME,
         manufacturer=c.DEVICE_MANUFACTURER,
         model=c.DEVICE_MODEL_NAME,

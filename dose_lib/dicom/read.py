@@ -10,12 +10,16 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from dose_lib.dicom import tags as t
+from dose_lib.dicom.ct_images import read_ct_image, read_dose_screen
 from dose_lib.dicom.device import read_devices
 from dose_lib.dicom.dialects import trusts_observer_uid
 from dose_lib.dicom.elements import DataSet
 from dose_lib.dicom.encoding import Opened, open_bytes
 from dose_lib.dicom.identify import ObjectHead, Reader, choose_reader, head_of
 from dose_lib.dicom.identity import cleaner, header_staff, read_identity, requests_of
+from dose_lib.dicom.images import read_mammography_image, read_projection_image
+from dose_lib.dicom.mpps import read_mpps
+from dose_lib.dicom.nuclear_images import read_nuclear_image
 from dose_lib.dicom.part import Content, Exam, exam_day, make_part
 from dose_lib.dicom.patient import read_patient
 from dose_lib.dicom.reading import Reading
@@ -110,8 +114,6 @@ def _read(
     )
     for staff in header_staff(header):
         reading.add_staff(staff)
-    if reader not in _READERS:
-        raise ReadError(f"objects of kind {reader} are not read yet")
     content = _READERS[reader](reading, header, head)
     study_uid = _study_uid(reading, header, content, data)
     device, others = read_devices(
@@ -137,6 +139,12 @@ def _read(
 
 _READERS: dict[Reader, Callable[[Reading, DataSet, ObjectHead], Content]] = {
     Reader.SR: read_report,
+    Reader.PROJECTION_IMAGE: read_projection_image,
+    Reader.MAMMOGRAPHY_IMAGE: read_mammography_image,
+    Reader.CT_IMAGE: read_ct_image,
+    Reader.NUCLEAR_IMAGE: read_nuclear_image,
+    Reader.DOSE_SCREEN: read_dose_screen,
+    Reader.MPPS: read_mpps,
 }
 _SIZE_SOURCES = {
     SourceKind.MPPS: SizeSource.MPPS,

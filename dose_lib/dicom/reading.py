@@ -182,9 +182,8 @@ class Fields:
         node.is_taken = True
         old = self.values.get(name)
         if old is not None:
-            same = old == value
-            code = "value_repeated" if same else "value_contradicted"
-            self.reading.note(code, node.path, None if same else node.value)
+            if old != value:
+                self.reading.note("value_contradicted", node.path, node.value)
             return
         self.values[name] = value
         if recorded is None:
@@ -360,7 +359,7 @@ def _take_texts(fields: Fields, node: Node, field: Field) -> None:
         fields.append(field.name, text, node, text)
 
 
-def _take_uid(fields: Fields, node: Node, field: Field) -> None:
+def _take_word(fields: Fields, node: Node, field: Field) -> None:
     node.is_taken = True
     if node.value:
         fields.put(field.name, node.value, node)
@@ -385,7 +384,7 @@ _TAKERS: dict[Kind, Callable[[Fields, Node, Field], None]] = {
     Kind.CHOICE: _take_choice,
     Kind.TEXT: _take_text,
     Kind.TEXTS: _take_texts,
-    Kind.UID: _take_uid,
+    Kind.WORD: _take_word,
     Kind.UIDS: _take_uids,
     Kind.TIME: _take_time,
 }

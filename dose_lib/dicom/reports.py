@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from dose_lib import codes as c
+from dose_lib.dicom.arcadis import read_arcadis_report
 from dose_lib.dicom.ct import read_ct_event
 from dose_lib.dicom.ct_totals import HANDLERS as CT_TOTAL_HANDLERS
 from dose_lib.dicom.ct_totals import STATED as CT_STATED
 from dose_lib.dicom.ct_totals import complete_ct_totals
 from dose_lib.dicom.dialects import Maker, correct_tree
 from dose_lib.dicom.elements import DataSet
+from dose_lib.dicom.enhanced import read_enhanced_report
+from dose_lib.dicom.estimates import read_estimate_report
 from dose_lib.dicom.events import identify_events, in_order_of_start
 from dose_lib.dicom.identify import ObjectHead, Report, choose_report
+from dose_lib.dicom.nuclear import read_nuclear_report
 from dose_lib.dicom.observers import read_observers
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.patient import read_characteristics
+from dose_lib.dicom.projection_report import read_projection_report
 from dose_lib.dicom.reading import Fields, Reading
 from dose_lib.dicom.report import read_root, template_of
+from dose_lib.dicom.sheet import Sheet, kind_of, stand_in_uid
 from dose_lib.dicom.sr import Node, read_tree
-from dose_lib.errors import ReadError
-from dose_lib.records import Modality, SourceKind
-
-_ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
-
-
-class Sheet(NamedTuple):
-    """A report being read: its tree and what its header says that the tree needs."""
-
-    root: Node
-    header: DataSet
-    head: ObjectHead
-    maker: Maker
+from dose_lib.records import Modality
 
 
 def read_report(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
@@ -84,21 +78,6 @@ def _observed(root: Node, key: str) -> str | None:
     return node.value if node else None
 
 
-def stand_in_uid(head: ObjectHead) -> str:
-    """What stands in for the UID of events that have none."""
-    return head.sop_instance_uid or head.series_uid or "event"
-
-
-def kind_of(head: ObjectHead, kind: SourceKind = SourceKind.RDSR) -> SourceKind:
-    """Dose SOP classes rank above other structured reports that hold the same content."""
-    dose_classes = {SourceKind.RDSR: "67", SourceKind.RRDSR: "68", SourceKind.P_RDSR: "73"}
-    number = dose_classes.get(kind)
-    is_dose_class = head.sop_class is None or number is None
-    if is_dose_class or (head.sop_class or "").endswith(f".88.{number}"):
-        return kind
-    return SourceKind.ESR if kind is SourceKind.RDSR else kind
-
-
 _CT_APART = (
     c.CT_ACQUISITION.key,
     c.CT_ACCUMULATED_DOSE_DATA.key,
@@ -128,15 +107,11 @@ def read_ct_report(reading: Reading, sheet: Sheet) -> Content:
     )
 
 
-def _not_yet(reading: Reading, sheet: Sheet) -> Content:
-    raise ReadError("this template is not read yet")
-
-
 _READERS: dict[Report, Callable[[Reading, Sheet], Content]] = {
     Report.CT: read_ct_report,
-    Report.PROJECTION: _not_yet,
-    Report.NUCLEAR: _not_yet,
-    Report.PATIENT: _not_yet,
-    Report.ENHANCED: _not_yet,
-    Report.ARCADIS: _not_yet,
+    Report.PROJECTION: read_projection_report,
+    Report.NUCLEAR: read_nuclear_report,
+    Report.PATIENT: read_estimate_report,
+    Report.ENHANCED: read_enhanced_report,
+    Report.ARCADIS: read_arcadis_report,
 }

@@ -1,0 +1,39 @@
+"""Siemens Arcadis: a private summary of a mobile C-arm's exam (scheme 99SMS_RADSUM)."""
+
+from __future__ import annotations
+
+from dose_lib import codes as c
+from dose_lib.dicom.fields import Kind, Table, fields, numbers
+from dose_lib.dicom.part import Content
+from dose_lib.dicom.reading import Fields, Reading
+from dose_lib.dicom.sheet import Sheet
+from dose_lib.records import Modality, SourceKind, Totals
+
+_TIMES: Table = fields(Kind.TIME, started_at=c.ARCADIS_START, ended_at=c.ARCADIS_END)
+_TOTALS: Table = {
+    **fields(Kind.COUNT, n_exposures=c.ARCADIS_EXPOSURES),
+    **numbers("s", fluoro_time_s=c.ARCADIS_FLUORO_TIME),
+    **numbers("Gy.cm2", kap_gy_cm2=c.ARCADIS_KAP),
+    **numbers("mGy", ka_r_mgy=c.ARCADIS_AIR_KERMA),
+}
+
+
+def read_arcadis_report(reading: Reading, sheet: Sheet) -> Content:
+    """The summary has totals only; it names no events."""
+    times, totals = Fields(reading), Fields(reading, "totals.")
+    for node in sheet.root.walk():
+        if node.key in _TIMES:
+            times.take(node, _TIMES[node.key])
+        elif node.key in _TOTALS:
+            totals.take(node, _TOTALS[node.key])
+        elif node.value_type != "CONTAINER":
+            reading.keep_extra(node)
+    values = totals.values
+    if "ka_r_mgy" in values:
+        values["ka_r_max_plane_mgy"] = values["ka_r_mgy"]
+    return Content(
+        modality=Modality.RF,
+        kind=SourceKind.ESR,
+        totals=Totals(**values),
+        values=times.values,
+    )

@@ -1,0 +1,258 @@
+"""CT images, and dose screens of CT scanners: events as image headers give them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from dose_lib.dicom import tags as t
+from dose_lib.dicom.attributes import Attribute, Attributes
+from dose_lib.dicom.ct import is_timing_scan
+from dose_lib.dicom.ct_totals import complete_ct_totals
+from dose_lib.dicom.dialects import Maker
+from dose_lib.dicom.elements import DataSet, shown
+from dose_lib.dicom.events import identify_events
+from dose_lib.dicom.fields import PHANTOMS, Kind
+from dose_lib.dicom.identify import ObjectHead
+from dose_lib.dicom.image_fields import CT_TYPES, PROTOCOLS
+from dose_lib.dicom.part import Content
+from dose_lib.dicom.reading import Reading, shown_code
+from dose_lib.dicom.sr import coded_item
+from dose_lib.errors import NoDoseError
+from dose_lib.records import (
+    Code,
+    CtAcquisitionType,
+    CtEvent,
+    CtSource,
+    Modality,
+    Phantom,
+    SourceKind,
+)
+
+EVENT = (
+    Attribute(t.IrradiationEventUID, "event_uid", Kind.WORD),
+    Attribute(t.AcquisitionDateTime, "started_at", Kind.TIME),
+    Attribute(t.CTDIvol, "ctdi_vol_mgy"),
+    Attribute(t.EstimatedDoseSaving, "estimated_dose_saving_percent"),
+    Attribute(t.WaterEquivalentDiameter, "water_equivalent_diameter_mm"),
+    Attribute(
+        t.WaterEquivalentDiameterCalculationMethodCodeSequence,
+        "water_equivalent_diameter_method",
+        Kind.CODE,
+    ),
+    Attribute(t.ScanLength, "scanning_length_mm"),
+    Attribute(t.SpiralPitchFactor, "pitch"),
+    Attribute(t.SingleCollimationWidth, "nominal_single_collimation_mm"),
+    Attribute(t.TotalCollimationWidth, "nominal_total_collimation_mm"),
+    Attribute(t.TableFeedPerRotation, "table_feed_per_rotation_mm"),
+    Attribute(t.KVP, "kvp_kv"),
+    Attribute(t.XRayTubeCurrentInmA, "tube_current_ma"),
+    Attribute(t.XRayTubeCurrentInuA, "tube_current_ma", factor=1e-3),
+    Attribute(t.XRayTubeCurrent, "tube_current_ma"),
+    Attribute(t.RevolutionTime, "rotation_time_s"),
+    Attribute(t.ExposureInmAs, "exposure_mas"),
+    Attribute(t.Exposure, "exposure_mas"),
+    Attribute(t.ExposureModulationType, "modulation_type", Kind.TEXT),
+    Attribute(t.GantryDetectorTilt, "gantry_tilt_deg"),
+    Attribute(t.TableHeight, "table_height_mm"),
+    Attribute(t.DataCollectionDiameter, "data_collection_diameter_mm"),
+    Attribute(t.ReconstructionDiameter, "reconstruction_diameter_mm"),
+    Attribute(t.SliceThickness, "slice_thickness_mm"),
+    Attribute(t.ConvolutionKernel, "reconstruction_kernel", Kind.TEXTS),
+    Attribute(t.FrameOfReferenceUID, "frame_of_reference_uid", Kind.WORD),
+    Attribute(t.SeriesDescription, "series_description", Kind.TEXT),
+    Attribute(t.AnatomicRegionSequence, "target_region", Kind.CODE),
+)
+_TIMES = (
+    Attribute(t.ExposureTimeInms, "exposure_time_s", factor=1e-3),
+    Attribute(t.ExposureTime, "exposure_time_s", factor=1e-3),
+)
+_GROUPS = (t.SharedFunctionalGroupsSequence, t.PerFrameFunctionalGroupsSequence)
+
+
+def read_ct_values(record: Attributes) -> None:
+    """Values of one CT event from a header, or from an item of an exposure sequence."""
+    header, values = record.data_set, record.values
+    record.read(EVENT)
+    kind = CT_TYPES.get((header.text(t.AcquisitionType) or "").upper())
+    if kind is not None:
+        record.put("acquisition_type", kind, t.AcquisitionType)
+    phantom = header.item(t.CTDIPhantomTypeCodeSequence)
+    if phantom is not None and (found := PHANTOMS.get(coded_item(phantom)[0])):
+        recorded = shown_code(coded_item(phantom)[1])
+        record.put("phantom", found, t.CTDIPhantomTypeCodeSequence, recorded=recorded)
+    if "target_region" not in values and (word := header.text(t.BodyPartExamined)):
+        record.put("target_region", Code(meaning=word), t.BodyPartExamined)
+    names = {"filter_name": header.text(t.FilterType), "focal_spot_mm": header.number(t.FocalSpots)}
+    for name, value in names.items():
+        if value is not None:
+            values.setdefault("_source", {}).setdefault(name, value)
+
+
+def finish_ct_event(record: Attributes) -> CtEvent:
+    """The event: with its only source, and whether it is a timing scan."""
+    values = record.values
+    source = values.pop("_source", {})
+    shared = ("kvp_kv", "tube_current_ma", "rotation_time_s")
+    source |= {name: values[name] for name in shared if name in values}
+    if source:
+        values["sources"] = (CtSource(ordinal=0, **source),)
+    protocol = values.get("acquisition_protocol") or values.get("series_description")
+    values["is_bolus_tracking"] = is_timing_scan(values.get("acquisition_type"), protocol)
+    return CtEvent(**values)
+
+
+def read_ct_image(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
+    """A CT image: one event; all slices and reconstructions of it repeat the same dose.
+
+    Raises
+    ------
+    NoDoseError
+        If the header says nothing of an exposure.
+    """
+    record = Attributes(reading, header, "events[0].")
+    for source, path in ((header, ""), *_functional_groups(header)):
+        read_ct_values(record.below(source, path) if path else record)
+    values = record.values
+    # Per rotation in most headers: only a time that is not the rotation's is the event's.
+    record.read(_TIMES)
+    if values.get("exposure_time_s") == values.get("rotation_time_s"):
+        values.pop("exposure_time_s", None)
+    if not {"ctdi_vol_mgy", "kvp_kv", "tube_current_ma", "exposure_mas"} & set(values):
+        raise NoDoseError("a CT image whose header says nothing of an exposure")
+    _take_toshiba(record)
+    for tag in PROTOCOLS:
+        if "acquisition_protocol" not in values:
+            record.take(Attribute(tag, "acquisition_protocol", Kind.TEXT))
+    if "started_at" not in values:
+        record.joined_time("started_at", t.AcquisitionDate, t.AcquisitionTime)
+    if "acquisition_type" not in values and "LOCALIZER" in head.image_type:
+        record.put("acquisition_type", CtAcquisitionType.CONSTANT_ANGLE, t.ImageType)
+    return ct_content(reading, head, [record], {}, SourceKind.IMAGE_HEADER)
+
+
+def _functional_groups(header: DataSet) -> Iterable[tuple[DataSet, str]]:
+    for tag in _GROUPS:
+        group = header.item(tag)
+        for inner in group.spans if group else ():
+            macro = group.item(inner) if group else None
+            if macro is not None:
+                yield macro, f"{shown(tag)}/{shown(inner)}"
+
+
+def _take_toshiba(record: Attributes) -> None:
+    """Toshiba's private CTDIvol and DLP, where the standard's are missing."""
+    for element, name in ((0x63, "ctdi_vol_mgy"), (0x40, "dlp_mgy_cm"), (0x23, "pitch")):
+        tag = record.data_set.private(0x7005, "TOSHIBA_MEC_CT3", element)
+        if tag is not None and name not in record.values:
+            record.take(Attribute(tag, name))
+            if name in record.values:
+                record.reading.rules["toshiba_private_dose"] = None
+
+
+def ct_content(
+    reading: Reading,
+    head: ObjectHead,
+    records: list[Attributes],
+    stated: dict[str, Any],
+    kind: SourceKind,
+) -> Content:
+    """A CT part of header events."""
+    stand_in = head.sop_instance_uid or head.series_uid or "event"
+    events = identify_events(reading, [finish_ct_event(r) for r in records], stand_in)
+    for event in events:
+        if event.phantom is None and (event.ctdi_vol_mgy or event.dlp_mgy_cm):
+            reading.note("phantom_missing", event.event_uid)
+    return Content(
+        modality=Modality.CT,
+        kind=kind,
+        events=events,
+        totals=complete_ct_totals(reading, stated, events),
+        maker=Maker(head.manufacturer, head.model),
+    )
+
+
+_PHANTOM_WORDS = {"16": Phantom.HEAD_16CM, "32": Phantom.BODY_32CM, "10": Phantom.SMALL_10CM}
+
+
+def read_dose_screen(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
+    """A secondary capture with an Exposure Dose Sequence: Philips dose info, GE dose report.
+
+    Raises
+    ------
+    NoDoseError
+        If the sequence is empty and no comment holds a dose.
+    """
+    items = header.items(t.ExposureDoseSequence)
+    comment = header.text(t.CommentsOnRadiationDose) or ""
+    if not items:
+        raise NoDoseError("a dose screen without exposure items; its pixels are not read")
+    by_number = _ge_doses(comment)
+    records = []
+    for place, item in enumerate(items):
+        record = Attributes(
+            reading, item, f"events[{place}].", f"{shown(t.ExposureDoseSequence)}[{place}]/"
+        )
+        read_ct_values(record)
+        record.read(_TIMES)
+        _take_private(record)
+        _take_item_comment(record)
+        if place + 1 in by_number and "dlp_mgy_cm" not in record.values:
+            record.values["dlp_mgy_cm"] = by_number[place + 1]
+            reading.trace(
+                f"{record.prefix}dlp_mgy_cm",
+                shown(t.CommentsOnRadiationDose),
+                f"Event={place + 1} DLP={by_number[place + 1]:g}",
+                rule="ge_dose_report_comment",
+            )
+            reading.rules["ge_dose_report_comment"] = None
+        if (text := record.values.get("series_description")) is not None:
+            record.values.setdefault("acquisition_protocol", text)
+        records.append(record)
+    stated = _screen_totals(reading, header, comment)
+    return ct_content(reading, head, records, stated, SourceKind.DOSE_SC)
+
+
+def _take_private(record: Attributes) -> None:
+    """Philips' private DLP and phantom."""
+    dlp = record.data_set.private(0x00E1, "ELSCINT1", 0x21)
+    if dlp is not None:
+        record.take(Attribute(dlp, "dlp_mgy_cm"))
+        record.reading.rules["philips_private_dlp"] = None
+    tag = record.data_set.private(0x01E1, "ELSCINT1", 0x26)
+    words = record.data_set.text(tag) if tag is not None else None
+    found = re.search(r"(\d+)\s*CM", (words or "").upper())
+    if tag is not None and found and found[1] in _PHANTOM_WORDS:
+        record.put("phantom", _PHANTOM_WORDS[found[1]], tag)
+        record.reading.rules["philips_private_phantom"] = None
+
+
+def _take_item_comment(record: Attributes) -> None:
+    """`CTDIvol=14 DLP=274.9` in the item, where the elements are missing."""
+    comment = record.data_set.text(t.CommentsOnRadiationDose) or ""
+    for word, name in (("CTDIvol", "ctdi_vol_mgy"), ("DLP", "dlp_mgy_cm")):
+        found = re.search(rf"{word}=(\d+(?:\.\d+)?)", comment)
+        if found and name not in record.values:
+            record.put(name, float(found[1]), t.CommentsOnRadiationDose, recorded=found[0])
+
+
+def _ge_doses(comment: str) -> dict[int, float]:
+    """DLP by event number: `Event=3 DLP=769.67`."""
+    found = re.finditer(r"^Event=(\d+) DLP=(\d+(?:\.\d+)?)", comment, re.MULTILINE)
+    return {int(m[1]): float(m[2]) for m in found}
+
+
+def _screen_totals(reading: Reading, header: DataSet, comment: str) -> dict[str, Any]:
+    record = Attributes(reading, header, "totals.")
+    if (count := header.integer(t.TotalNumberOfExposures)) is not None:
+        record.put("n_events", count, t.TotalNumberOfExposures)
+    private = header.private(0x00E1, "ELSCINT1", 0x21)
+    if private is not None:
+        record.take(Attribute(private, "dlp_total_mgy_cm"))
+    total = re.search(r"Total\s?DLP=(\d+(?:\.\d+)?)", comment)
+    if total:
+        record.put(
+            "dlp_total_mgy_cm", float(total[1]), t.CommentsOnRadiationDose, recorded=total[0]
+        )
+    return record.values
