@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from random import Random
+from typing import Any
 
-from dose_lib.records import Plane, XRayEvent
+from dose_lib.records import Filter, Plane, XRayEvent, XRayEventType
 from dose_lib.simulate.plan import Content, Plan
+from dose_lib.simulate.population import REFERENCE_ADULT
 from dose_lib.simulate.procedures import FluoroscopyProcedure
+from dose_lib.simulate.uids import derive_uid
 from dose_lib.simulate.writer.codes import dcm, sct
 from dose_lib.simulate.writer.samples import part_totals, plane_totals
+from dose_lib.simulate.xray_physics import size_factor
 
 # Slope of the kerma with patient thickness: less than attenuation alone, because filters are
 # withdrawn and the tube voltage rises first. An assumption.
