@@ -19,6 +19,7 @@ _PUBLIC = {
     "RunRecord": "dose_lib.report",
     "Settings": "dose_lib.settings",
     "Store": "dose_lib.store",
+    "ask": "dose_lib.questions",
     "ask_box": "dose_lib.live",
     "connect": "dose_lib.store.connect",
     "contract": "dose_lib.records",
@@ -45,6 +46,7 @@ __all__ = [
     "RunRecord",
     "Settings",
     "Store",
+    "ask",
     "ask_box",
     "connect",
     "contract",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from dose_lib.errors import DoseError
     from dose_lib.live import ask_box, dashboard_command, dashboard_environment, set_up_notebook
     from dose_lib.normalise import normalise_part, read_site
+    from dose_lib.questions import ask
     from dose_lib.records import contract
     from dose_lib.reference import load_levels, sign_off
     from dose_lib.report import RunRecord, run_notebook

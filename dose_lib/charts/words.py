@@ -48,6 +48,8 @@ _LABELS = {
     "agd_left_mgy": "AGD, left breast",
     "agd_right_mgy": "AGD, right breast",
     "agd_both_mgy": "AGD",
+    "agd_max_breast_mgy": "AGD, breast with more dose",
+    "dose_of_level_percent": "Dose in percent of the reference level",
     "procedure_name": "Procedure",
     "body_region": "Region",
     "device": "Device",
@@ -87,9 +89,17 @@ class Word(NamedTuple):
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
+# Columns that are computed for a page and so are in no record of the contract.
+_COMPUTED = {
+    "agd_max_breast_mgy": "mGy",
+    "local_drl_mgy_cm": "mGy.cm",
+    "national_drl_mgy_cm": "mGy.cm",
+}
+
+
 @cache
 def _units() -> dict[str, str]:
-    return {row.name: row.unit for row in contract() if row.unit}
+    return _COMPUTED | {row.name: row.unit for row in contract() if row.unit}
 
 
 def printed_unit(unit: str | None) -> str | None:

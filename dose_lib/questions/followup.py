@@ -14,7 +14,7 @@ _CT = "CT "
 
 
 def is_reset(reading: Reading) -> bool:
-    """"start over"."""
+    """ "start over"."""
     return any(m.value == "reset" for _, m in reading.all("edit"))
 
 
@@ -36,7 +36,11 @@ def take_edits(reading: Reading) -> None:
             continue
         if cue and cue[0] in ("drop", "all", "except"):
             taken = _drop(reading, match, cue[0])
-            if not taken and cue[0] == "drop" and not match.of("group", "exam", "domain", "patient"):
+            if (
+                not taken
+                and cue[0] == "drop"
+                and not match.of("group", "exam", "domain", "patient")
+            ):
                 cue = None
 
 
@@ -82,7 +86,7 @@ def _forget(reading: Reading, match: Match) -> bool:
 
 
 def _drop_instead(reading: Reading) -> None:
-    """"fluoro time instead of dose": what follows is not wanted."""
+    """ "fluoro time instead of dose": what follows is not wanted."""
     for match in list(reading.matches):
         edit = match.of("edit")
         if not (edit and edit.value == "instead"):
@@ -183,7 +187,18 @@ def looks_like_follow_up(reading: Reading) -> bool:
     has_edit = any(m.value != "all" and not _is_value(match) for match, m in reading.all("edit"))
     starts = bool(reading.tokens) and reading.tokens[0].text in (
         *("and", "only", "just", "same", "now", "as", "what", "how", "drop", "remove", "add", "by"),
-        *("break", "split", "without", "instead", "also", "then", "show", "make", "compare", "plot"),
+        *(
+            "break",
+            "split",
+            "without",
+            "instead",
+            "also",
+            "then",
+            "show",
+            "make",
+            "compare",
+            "plot",
+        ),
     )
     subject = {"modality", "procedure", "body_region"} & set(reading.slots)
     names = {"device", "operator", "site", "manufacturer"} & set(reading.slots)

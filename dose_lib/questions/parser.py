@@ -128,7 +128,7 @@ def _fill(reading: Reading, today: date, *, day_first: bool) -> Refusal | None:
 
 
 def _take_exclusions(reading: Reading) -> None:
-    """"except Scanner 2", "excluding children" in a question of its own."""
+    """ "except Scanner 2", "excluding children" in a question of its own."""
     for match in list(reading.matches):
         edit = match.of("edit")
         if edit and edit.value in ("only", "same", "what_about"):
@@ -149,7 +149,7 @@ def _take_exclusions(reading: Reading) -> None:
             reading.matches.remove(following)
         patients = following.of("patients")
         if patients and patients.value[0] == "age_y" and patients.value[1] in ("<", ">="):
-            from dose_lib.questions.query import Filter  # noqa: PLC0415
+            from dose_lib.questions.query import Filter
 
             name, op, value = patients.value
             other = Filter(field=name, op=">=" if op == "<" else "<", value=value)

@@ -17,12 +17,16 @@ from dose_lib.questions.text import NUMBERS
 
 # unit word -> (kind, factor to the canonical unit of that kind)
 _UNITS: dict[str, tuple[str, float]] = {
-    **dict.fromkeys(("kg", "kgs", "kilo", "kilos", "kilogram", "kilograms", "kilogramme"), ("kg", 1)),
+    **dict.fromkeys(
+        ("kg", "kgs", "kilo", "kilos", "kilogram", "kilograms", "kilogramme"), ("kg", 1)
+    ),
     **dict.fromkeys(("lb", "lbs", "pound", "pounds"), ("kg", 0.45359237)),
     **dict.fromkeys(("stone", "st"), ("kg", 6.35029318)),
     **dict.fromkeys(("year", "years", "yr", "yrs", "y", "yo", "yrs old", "a"), ("year", 1)),
     **dict.fromkeys(("year - old", "year - olds", "years - old"), ("year", 1)),
-    **dict.fromkeys(("year old", "years old", "years of age", "year olds", "yr old", "y old"), ("year", 1)),
+    **dict.fromkeys(
+        ("year old", "years old", "years of age", "year olds", "yr old", "y old"), ("year", 1)
+    ),
     **dict.fromkeys(("month", "months", "months old", "month old", "mo"), ("year", 1 / 12)),
     **dict.fromkeys(("weeks old", "week old"), ("year", 7 / 365.25)),
     **dict.fromkeys(("days old", "day old"), ("year", 1 / 365.25)),
@@ -49,17 +53,25 @@ _UNITS: dict[str, tuple[str, float]] = {
 # noun beside a number -> kind
 _NOUNS = {
     **dict.fromkeys(("bmi", "body mass index", "bmis"), "bmi"),
-    **dict.fromkeys(("weight", "body weight", "weighing", "weigh", "weighed", "patient weight"), "kg"),
+    **dict.fromkeys(
+        ("weight", "body weight", "weighing", "weigh", "weighed", "patient weight"), "kg"
+    ),
     **dict.fromkeys(("age", "aged", "ages", "patient age", "age range", "ages between"), "year"),
     **dict.fromkeys(("height", "tall", "patient height"), "cm"),
     **dict.fromkeys(("dlp", "dose length product"), "dlp"),
     **dict.fromkeys(("ctdivol", "ctdi vol", "ctdi"), "ctdivol"),
     **dict.fromkeys(("ssde",), "ssde"),
     **dict.fromkeys(("dap", "kap", "dose area product", "pka", "kerma area product"), "dap"),
-    **dict.fromkeys(("air kerma", "kar", "kerma", "skin dose", "ak", "cak", "peak skin dose"), "air_kerma"),
-    **dict.fromkeys(("agd", "mgd", "average glandular dose", "mean glandular dose", "glandular dose"), "agd"),
+    **dict.fromkeys(
+        ("air kerma", "kar", "kerma", "skin dose", "ak", "cak", "peak skin dose"), "air_kerma"
+    ),
+    **dict.fromkeys(
+        ("agd", "mgd", "average glandular dose", "mean glandular dose", "glandular dose"), "agd"
+    ),
     **dict.fromkeys(("effective dose",), "effective_dose"),
-    **dict.fromkeys(("fluoro time", "fluoroscopy time", "screening time", "fluoro", "fluoroscopy"), "fluoro"),
+    **dict.fromkeys(
+        ("fluoro time", "fluoroscopy time", "screening time", "fluoro", "fluoroscopy"), "fluoro"
+    ),
 }
 _FIELD = {
     "kg": "weight_kg",
@@ -80,22 +92,73 @@ _FIELD = {
 GRAYS = ("ctdivol", "ssde", "air_kerma", "agd")  # fields a bare "mGy" may mean
 _MEASURES = (*GRAYS, "dlp", "dap", "effective_dose")
 _OVER = (
-    *("above", "over", "more than", "greater than", "larger than", "bigger than", "higher than", ">"),
-    *("exceeding", "exceeds", "exceed", "exceeded", "in excess of", "beyond", "upwards of", "upward of"),
-    *("heavier than", "older than", "longer than", "taller than", "past", "after the age of", "older"),
+    *(
+        "above",
+        "over",
+        "more than",
+        "greater than",
+        "larger than",
+        "bigger than",
+        "higher than",
+        ">",
+    ),
+    *(
+        "exceeding",
+        "exceeds",
+        "exceed",
+        "exceeded",
+        "in excess of",
+        "beyond",
+        "upwards of",
+        "upward of",
+    ),
+    *(
+        "heavier than",
+        "older than",
+        "longer than",
+        "taller than",
+        "past",
+        "after the age of",
+        "older",
+    ),
     *("that exceed", "larger", "longer", "who exceed", "went above", "went over", "surpassing"),
 )
 _AT_LEAST = (
-    *("at least", "no less than", "not less than", "minimum", "minimum of", ">=", "min", "from age"),
+    *(
+        "at least",
+        "no less than",
+        "not less than",
+        "minimum",
+        "minimum of",
+        ">=",
+        "min",
+        "from age",
+    ),
     *("a minimum of", "not under", "not below", "from the age of", "starting at", "equal or above"),
 )
 _UNDER = (
-    *("below", "under", "less than", "lower than", "lighter than", "younger than", "smaller than", "<"),
+    *(
+        "below",
+        "under",
+        "less than",
+        "lower than",
+        "lighter than",
+        "younger than",
+        "smaller than",
+        "<",
+    ),
     *("shorter than", "fewer than", "not yet", "before the age of", "up to but not including"),
 )
 _AT_MOST = (
     *("at most", "no more than", "not more than", "up to", "maximum", "maximum of", "<=", "max"),
-    *("not over", "not above", "not exceeding", "a maximum of", "until the age of", "up to the age of"),
+    *(
+        "not over",
+        "not above",
+        "not exceeding",
+        "a maximum of",
+        "until the age of",
+        "up to the age of",
+    ),
 )
 _AGES = (
     *("year old", "years old", "year olds", "yr old", "yo", "years of age", "y old"),
@@ -115,8 +178,27 @@ _OLDER = {
     "taller than": "cm",
 }
 _OR_MORE = (
-    *("or more", "or over", "or above", "or older", "or heavier", "and over", "and above", "and older"),
-    *("and up", "or higher", "or longer", "plus", "+", "upwards", "and more", "or greater", "and heavier"),
+    *(
+        "or more",
+        "or over",
+        "or above",
+        "or older",
+        "or heavier",
+        "and over",
+        "and above",
+        "and older",
+    ),
+    *(
+        "and up",
+        "or higher",
+        "or longer",
+        "plus",
+        "+",
+        "upwards",
+        "and more",
+        "or greater",
+        "and heavier",
+    ),
 )
 _OR_LESS = (
     *("or less", "or under", "or below", "or younger", "or lighter", "and under", "and below"),
@@ -235,7 +317,11 @@ def _grammar() -> pp.ParserElement:
     unit = dash + _phrases(_UNITS)("unit")
     noun = _phrases(_NOUNS)("noun")
     of = pp.Suppress(
-        pp.Optional(_phrases(("of", "is", "was", "were", "are", "being", "values", "value", "range", "from")))
+        pp.Optional(
+            _phrases(
+                ("of", "is", "was", "were", "are", "being", "values", "value", "range", "from")
+            )
+        )
     )
     to = pp.Suppress(_phrases(("to", "-", "and", "until", "till", "up to")))
     suffix = pp.MatchFirst(
@@ -253,7 +339,9 @@ def _grammar() -> pp.ParserElement:
     two = pp.Optional(between) + single("low") + pp.Optional(pp.Suppress(_phrases(_UNITS)))
     two += to + single("high")
     ranges = (noun + of + two + pp.Optional(unit) + old + up) | (two + unit + old + of_noun + up)
-    patients_of = _phrases(("patients of", "children of", "patients aged", "children aged", "kids of"))
+    patients_of = _phrases(
+        ("patients of", "children of", "patients aged", "children aged", "kids of")
+    )
     aged_range = patients_of("aged") + two
     compared = op + dash + the + single("low")
     with_noun = noun + of + compared + pp.Optional(unit) + pp.Optional(suffix) + old

@@ -12,6 +12,7 @@ from dose_lib.questions.typos import Fix
 from dose_lib.questions.vocabulary import Meaning, Vocabulary
 
 _JOINERS = ("-", "/", ",", ".")
+_OVER_COMMAS = ("body_region", "site", "operator")  # "chest, abdomen and pelvis", "A. Novak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +113,20 @@ class Reading:
     def _longest(self, start: int) -> Match | None:
         phrase: list[str] = []
         best: Match | None = None
-        place = start
+        place, has_comma = start, False
         while place < len(self.tokens) and len(phrase) < self.vocabulary.longest:
             if place in self.masked:
                 break
             text = self.tokens[place].text
             if text in _JOINERS and phrase:
+                has_comma = has_comma or text in (",", ".")
                 place += 1
                 continue
             phrase.append(stem(text))
             place += 1
             meanings = self.vocabulary.meanings(tuple(phrase))
+            if has_comma and not any(m.kind in _OVER_COMMAS for m in meanings):
+                continue
             if meanings:
                 best = Match(start, place, meanings)
         return best

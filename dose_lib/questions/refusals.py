@@ -34,7 +34,7 @@ _DATA = (
 _WRITE = (
     r"\b(?:delete|erase|wipe|purge|truncate|overwrite|insert into|anonymi[sz]e|destroy|"
     r"deleting|erasing|uninstall|shut ?down|reboot)\b",
-    rf"\b(?:drop|remove|reset|clear)\b (?:\w+ ){{0,4}}?(?:tables?|database|stud(?:y|ies)|records?|rows?|"
+    r"\b(?:drop|remove|reset|clear)\b (?:\w+ ){0,4}?(?:tables?|database|stud(?:y|ies)|records?|rows?|"
     r"exams?|entr(?:y|ies)|data|patients? (?:record|data)\w*|exposures?|from the (?:database|store|archive))\b",
     rf"\b(?:update|modify|correct|edit|rename|merge|alter|amend|adjust|fix|lower|raise|reassign|move|mark|"
     rf"flag|acknowledge|dismiss|close|approve|sign off|archive|recalculate|import|upload)\b (?:\w+ ){{0,4}}?{_DATA}\b",
@@ -58,12 +58,43 @@ _IDENTITY = (
 )
 _PERSON_TITLES = frozenset(("mr", "mrs", "ms", "miss", "sir", "madam", "frau", "herr"))
 _STAFF_TITLES = frozenset(
-    "dr doctor prof professor nurse operator technician technologist radiographer radiologist "
-    "cardiologist physician tech sister consultant colleague".split()
+    [
+        "dr",
+        "doctor",
+        "prof",
+        "professor",
+        "nurse",
+        "operator",
+        "technician",
+        "technologist",
+        "radiographer",
+        "radiologist",
+        "cardiologist",
+        "physician",
+        "tech",
+        "sister",
+        "consultant",
+        "colleague",
+    ]
 )
 _WRITE_RE = [re.compile(p) for p in _WRITE]
 _IDENTITY_RE = [re.compile(p) for p in _IDENTITY]
-_LEAD_PERSON = frozenset("for of about on patient patients named called from regarding did does".split())
+_LEAD_PERSON = frozenset(
+    [
+        "for",
+        "of",
+        "about",
+        "on",
+        "patient",
+        "patients",
+        "named",
+        "called",
+        "from",
+        "regarding",
+        "did",
+        "does",
+    ]
+)
 
 
 def refuse_at_once(reading: Reading) -> Refusal | None:
@@ -89,7 +120,7 @@ def _identity() -> Refusal:
 
 
 def _is_edit(reading: Reading, plain: str) -> bool:
-    """"drop the date filter", "change the chart to bars": about the question, not the data."""
+    """ "drop the date filter", "change the chart to bars": about the question, not the data."""
     if reading.previous is None:
         return False
     edits = (
@@ -244,7 +275,10 @@ def _unknown_staff(reading: Reading) -> Refusal | None:
 
 def _unknown_site(reading: Reading) -> Refusal | None:
     ends = {words_of(s)[-1] for s in reading.vocabulary.values.site if words_of(s)}
-    places = ends & {"wing", "campus", "center", "centre", "building", "clinic"} | {"campus", "wing"}
+    places = ends & {"wing", "campus", "center", "centre", "building", "clinic"} | {
+        "campus",
+        "wing",
+    }
     for number, token in enumerate(reading.tokens[1:], start=1):
         before = reading.tokens[number - 1]
         if token.text in places and number not in reading.used and before.text.isalpha():
@@ -269,10 +303,22 @@ def refuse_out_of_scope(reading: Reading) -> Refusal | None:
     subject += ("exam", "statistic", "site", "manufacturer", "patients")
     has_subject = reading.has(*subject)
     only_weak = not reading.has(
-        *strong, "modality", "body_region", "device", "device_group", "domain", "exam", "patients",
-        "operator", "statistic", "site", "manufacturer",
+        *strong,
+        "modality",
+        "body_region",
+        "device",
+        "device_group",
+        "domain",
+        "exam",
+        "patients",
+        "operator",
+        "statistic",
+        "site",
+        "manufacturer",
     )
-    too_little = reading.coverage < 0.34 and not reading.has(*strong, "modality", "domain", "device")
+    too_little = reading.coverage < 0.34 and not reading.has(
+        *strong, "modality", "domain", "device"
+    )
     if not has_subject or only_weak or too_little:
         return _scope("I found nothing about recorded radiation dose in this question.")
     return None

@@ -20,12 +20,29 @@ from dose_lib.questions.text import is_plural, number_of, stem
 from dose_lib.questions.times import TimeSpan, find_periods
 
 _MEASURE_OF_MODALITY = {"XA": "air_kerma", "RF": "air_kerma", "CT": "ctdivol", "MG": "agd"}
-_XA_WORDS = frozenset("cath angio angiography pci tace neuro fluoro coronary cerebral".split())
-_SUPERLATIVE = frozenset(
-    "top worst highest largest biggest greatest longest best lowest smallest shortest bottom "
-    "first most least".split()
+_XA_WORDS = frozenset(
+    ["cath", "angio", "angiography", "pci", "tace", "neuro", "fluoro", "coronary", "cerebral"]
 )
-_ASCENDING = frozenset("lowest smallest shortest bottom best least fewest".split())
+_SUPERLATIVE = frozenset(
+    [
+        "top",
+        "worst",
+        "highest",
+        "largest",
+        "biggest",
+        "greatest",
+        "longest",
+        "best",
+        "lowest",
+        "smallest",
+        "shortest",
+        "bottom",
+        "first",
+        "most",
+        "least",
+    ]
+)
+_ASCENDING = frozenset(["lowest", "smallest", "shortest", "bottom", "best", "least", "fewest"])
 
 
 # --- time -------------------------------------------------------------------------------------
@@ -43,7 +60,7 @@ def read_time(reading: Reading, today: date, *, day_first: bool) -> list[tuple[T
 
 
 def _since(reading: Reading, span: TimeSpan, start: int, today: date) -> TimeSpan:
-    """"since ... 6 April": an open end, with a word or two between."""
+    """ "since ... 6 April": an open end, with a word or two between."""
     near = [t.text for t in reading.tokens[max(0, start - 6) : start]]
     if "since" not in near or span.period.kind != "fixed" or span.period.start is None:
         return span
@@ -87,7 +104,9 @@ def _compare_periods(reading: Reading, spans: list[tuple[TimeSpan, int, int]]) -
     if relation is None:
         return False
     for slot in ("compare_to",):
-        reading.extend(slot, (relation,), s1 if base is two.period else s2, e1 if base is two.period else e2)
+        reading.extend(
+            slot, (relation,), s1 if base is two.period else s2, e1 if base is two.period else e2
+        )
     start, end = (s1, e1) if base is one.period else (s2, e2)
     reading.put("period", base, start, end)
     _take_cues(reading, e1, s2)
@@ -113,10 +132,8 @@ def relate(base: Period, other: Period) -> str | None:
     return None
 
 
-def _lone_comparison(
-    reading: Reading, period: Period, start: int, end: int, today: date
-) -> None:
-    """"compared with last year": against the period in hand, else the running one."""
+def _lone_comparison(reading: Reading, period: Period, start: int, end: int, today: date) -> None:
+    """ "compared with last year": against the period in hand, else the running one."""
     cue = _is_compared(reading, start)
     first = cue.start if cue else start
     unit = period.calendar_unit
@@ -136,7 +153,7 @@ def _lone_comparison(
 
 
 def _joined(reading: Reading, spans: list[tuple[TimeSpan, int, int]]) -> bool:
-    """"October and November": one range where they touch."""
+    """ "October and November": one range where they touch."""
     (one, s1, _), (two, _, e2) = sorted(spans[:2], key=lambda s: s[0].period.start or date.min)
     first, last = one.period, two.period
     if not (first.start and first.end and last.start and last.end) or first.end != last.start:
@@ -150,7 +167,7 @@ def _joined(reading: Reading, spans: list[tuple[TimeSpan, int, int]]) -> bool:
 
 
 def _earlier_only(reading: Reading) -> None:
-    """"the same period last year", "the week before"."""
+    """ "the same period last year", "the week before"."""
     for match, meaning in reading.all("earlier"):
         cue = reading.before(match.start)
         compared = cue is not None and cue.of("compare") is not None
@@ -158,7 +175,9 @@ def _earlier_only(reading: Reading) -> None:
         if not compared and known is not None and "period" not in reading.slots:
             earlier = known.before() if meaning.value == "previous_period" else known.year_before()
             words = reading.words(match.start, match.end)
-            reading.put("period", earlier.model_copy(update={"words": words}), match.start, match.end)
+            reading.put(
+                "period", earlier.model_copy(update={"words": words}), match.start, match.end
+            )
             return
         start = cue.start if cue and compared else match.start
         reading.extend("compare_to", (meaning.value,), start, match.end)
@@ -183,8 +202,10 @@ def read_amounts(reading: Reading) -> list[tuple[Amount, int, int]]:
 
 
 def _is_name_number(reading: Reading, start: int, end: int) -> bool:
-    """"than scanner 2": the number belongs to a name."""
-    return any(stem(t.text) in ("scanner", "lab", "room", "mammo") for t in reading.tokens[start:end])
+    """ "than scanner 2": the number belongs to a name."""
+    return any(
+        stem(t.text) in ("scanner", "lab", "room", "mammo") for t in reading.tokens[start:end]
+    )
 
 
 def place_amounts(reading: Reading, amounts: list[tuple[Amount, int, int]]) -> None:
@@ -248,7 +269,7 @@ def _gray_field(reading: Reading) -> str | None:
 
 
 def read_top(reading: Reading) -> None:
-    """"top 10", "worst 20", "the ten exams with the highest": order and limit."""
+    """ "top 10", "worst 20", "the ten exams with the highest": order and limit."""
     tokens = reading.tokens
     for number, token in enumerate(tokens):
         if number in reading.masked:
@@ -273,7 +294,7 @@ def read_top(reading: Reading) -> None:
 
 
 def _superlative_later(reading: Reading, number: int) -> int | None:
-    """"ten PCIs with the longest": within four words, with/by/of the superlative."""
+    """ "ten PCIs with the longest": within four words, with/by/of the superlative."""
     texts = [t.text for t in reading.tokens]
     following = texts[number + 1 : number + 6]
     for offset, text in enumerate(following):
@@ -328,7 +349,7 @@ def _place_name(reading: Reading, match: Match) -> None:
 
 
 def _is_counted_group(reading: Reading, match: Match) -> bool:
-    """"the cath labs", "both cath labs": a family of devices, not a dimension to group by."""
+    """ "the cath labs", "both cath labs": a family of devices, not a dimension to group by."""
     cue = reading.before(match.start, skip=1)
     if cue and cue.of("group", "which") and not is_plural(reading.tokens[match.end - 1].text):
         return False
@@ -338,7 +359,7 @@ def _is_counted_group(reading: Reading, match: Match) -> bool:
 
 
 def _enumerate(reading: Reading, match: Match) -> None:
-    """"scanner 1, 2 and 3", "cath lab 1 vs 2"."""
+    """ "scanner 1, 2 and 3", "cath lab 1 vs 2"."""
     tokens = reading.tokens
     first = tokens[match.end - 1].text
     phrase = tuple(stem(t.text) for t in tokens[match.start : match.end - 1] if t.is_word)
@@ -394,7 +415,12 @@ def _fold_subject(reading: Reading) -> None:
         reading.origins["procedure"] = reading.origins["body_region"]
         slots["body_region"] = tuple(regions)
     procedures = slots.get("procedure", ())
-    if len(procedures) == 1 and procedures[0].startswith("CT ") and modality and "CT" not in modality:
+    if (
+        len(procedures) == 1
+        and procedures[0].startswith("CT ")
+        and modality
+        and "CT" not in modality
+    ):
         if procedures[0] == "CT Lumbar Spine":
             slots["body_region"] = ("spine",)
             reading.origins["body_region"] = reading.origins["procedure"]
@@ -456,9 +482,12 @@ def place_statistic(reading: Reading) -> None:
 
 
 def _most_exams(reading: Reading) -> None:
-    """"which site had the most CT exams" counts."""
+    """ "which site had the most CT exams" counts."""
     for number, token in enumerate(reading.tokens):
-        if token.text in ("most", "fewest", "least", "more", "fewer") and "measure" not in reading.slots:
+        if (
+            token.text in ("most", "fewest", "least", "more", "fewer")
+            and "measure" not in reading.slots
+        ):
             ahead = range(number + 1, min(number + 5, len(reading.tokens)))
             for match, _ in reading.all("exam", "modality", "procedure"):
                 if match.end - 1 in ahead and is_plural(reading.tokens[match.end - 1].text):
@@ -473,7 +502,11 @@ def _counts(reading: Reading, match: Match) -> bool:
     text = reading.tokens[match.end - 1].text
     if text in ("number", "no") and following is not None and following.text.isdigit():
         return False
-    if text == "mean" and match.start and reading.tokens[match.start - 1].text in ("i", "we", "you"):
+    if (
+        text == "mean"
+        and match.start
+        and reading.tokens[match.start - 1].text in ("i", "we", "you")
+    ):
         return False
     ranks = match.of("desc", "asc") is not None
     return not (ranks and "order" in reading.slots) and not (ranks and reading.has("which", "who"))
@@ -497,7 +530,7 @@ def place_levels(reading: Reading) -> None:
 
 
 def _local_beside(reading: Reading) -> None:
-    """"local and national DRL" with words between."""
+    """ "local and national DRL" with words between."""
     levels = list(reading.all("level"))
     for number, token in enumerate(reading.tokens):
         if token.text == "local" and number not in reading.used and levels:
@@ -529,7 +562,7 @@ def _any_plural_subject(reading: Reading) -> bool:
 
 
 def place_groups(reading: Reading) -> None:
-    """"by scanner", "per site and month", "which operator", "scanner by scanner"."""
+    """ "by scanner", "per site and month", "which operator", "scanner by scanner"."""
     for match, meaning in reading.all("dimension", "step"):
         if any(i in reading.used for i in range(match.start, match.end)):
             continue
@@ -573,15 +606,19 @@ def _is_grouped(reading: Reading, match: Match) -> bool:
 
 
 def _is_listed(reading: Reading, match: Match) -> bool:
-    """"by site and month": joined by and, comma or slash to one that is grouped."""
+    """ "by site and month": joined by and, comma or slash to one that is grouped."""
     before = reading.tokens[match.start - 1].text if match.start else ""
     two = reading.tokens[match.start - 2].text if match.start > 1 else ""
-    joined = before in ("and", ",", "/", "+", "x") or (two in ("and", ",") and before in ("by", "per"))
+    joined = before in ("and", ",", "/", "+", "x") or (
+        two in ("and", ",") and before in ("by", "per")
+    )
     if not joined:
         return False
     skip = 3 if two in ("and", ",") else 2
     left = reading.before(match.start, skip=skip)
-    return left is not None and left.of("dimension", "step") is not None and left.start in reading.used
+    return (
+        left is not None and left.of("dimension", "step") is not None and left.start in reading.used
+    )
 
 
 def _is_named_step(reading: Reading, match: Match) -> bool:
@@ -595,7 +632,7 @@ def _is_named_step(reading: Reading, match: Match) -> bool:
 
 
 def _is_repeated(reading: Reading, match: Match) -> bool:
-    """"scanner by scanner"."""
+    """ "scanner by scanner"."""
     texts = [t.text for t in reading.tokens if t.text != "-"]
     word = reading.tokens[match.end - 1].text
     return any(texts[i : i + 3] == [word, "by", word] for i in range(len(texts) - 2))
@@ -607,7 +644,7 @@ def _is_wise(reading: Reading, match: Match) -> bool:
 
 
 def _is_ranked(reading: Reading, match: Match) -> bool:
-    """"top five scanners", "scanners ranked by", "all our technicians ranked"."""
+    """ "top five scanners", "scanners ranked by", "all our technicians ranked"."""
     last = reading.tokens[match.end - 1].text
     if not is_plural(last):
         return False
@@ -619,7 +656,7 @@ def _is_ranked(reading: Reading, match: Match) -> bool:
 
 
 def _is_comparison_of(reading: Reading, match: Match) -> bool:
-    """"protocol comparison", "compare the scanners", "differences between sites"."""
+    """ "protocol comparison", "compare the scanners", "differences between sites"."""
     after = reading.tokens[match.end].text if match.end < len(reading.tokens) else ""
     if after in ("comparison", "comparisons", "differences", "ranking", "breakdown", "split"):
         reading.used.add(match.end)
@@ -639,9 +676,19 @@ def _groups_of_values(reading: Reading) -> None:
     cues = [m for m, _ in reading.all("compare") if not _is_bound(reading, m)]
     if not cues:
         return
-    for slot in ("device", "operator", "site", "manufacturer", "procedure", "body_region", "modality"):
+    for slot in (
+        "device",
+        "operator",
+        "site",
+        "manufacturer",
+        "procedure",
+        "body_region",
+        "modality",
+    ):
         values = reading.slots.get(slot, ())
-        named = [m for m in reading.matches if m.of(slot) or (slot == "device" and m.of("device_group"))]
+        named = [
+            m for m in reading.matches if m.of(slot) or (slot == "device" and m.of("device_group"))
+        ]
         if len(values) < 2 or not named or slot in reading.slots.get("group_by", ()):
             continue
         for cue in cues:
@@ -655,7 +702,9 @@ def _is_bound(reading: Reading, cue: Match) -> bool:
     if following and following.of("level", "level_pairs", "earlier"):
         return True
     text = [t.text for t in reading.tokens[cue.end : cue.end + 2]]
-    starts = [i for i in range(cue.end, min(cue.end + 3, len(reading.tokens))) if i in reading.masked]
+    starts = [
+        i for i in range(cue.end, min(cue.end + 3, len(reading.tokens))) if i in reading.masked
+    ]
     is_time = bool(starts) and "compare_to" in reading.slots and text[:1] != [","]
     if reading.tokens[cue.start].text == "or":
         return cue.end < len(reading.tokens) and reading.tokens[cue.end].text in QUANTITY_WORDS
@@ -669,7 +718,7 @@ def _who(reading: Reading) -> None:
 
 
 def _scatter_axis(reading: Reading) -> None:
-    """"DLP against patient weight": the other axis of a scatter plot."""
+    """ "DLP against patient weight": the other axis of a scatter plot."""
     charts = [m.value for _, m in reading.all("chart")]
     if "scatter" not in charts:
         return
@@ -679,7 +728,7 @@ def _scatter_axis(reading: Reading) -> None:
 
 
 def place_grain(reading: Reading) -> None:
-    """"weekly", "month by month"."""
+    """ "weekly", "month by month"."""
     for match, meaning in reading.all("grain"):
         if match.of("earlier"):
             continue
@@ -690,9 +739,11 @@ def place_grain(reading: Reading) -> None:
 def place_chart(reading: Reading) -> None:
     """The chart asked for; a named kind wins over "trend"."""
     found = [(match, m.value) for match, m in reading.all("chart") if _is_chart(reading, match)]
-    named = [f for f in found if f[1] not in ("line", "table")] or [
-        f for f in found if f[1] == "line"
-    ] or found
+    named = (
+        [f for f in found if f[1] not in ("line", "table")]
+        or [f for f in found if f[1] == "line"]
+        or found
+    )
     for match, value in found:
         reading.used.update(range(match.start, match.end))
         if named and value == named[0][1]:
@@ -708,7 +759,7 @@ def _is_chart(reading: Reading, match: Match) -> bool:
 
 
 def _asks_for_rows(reading: Reading) -> bool:
-    """"which exams exceeded": a list."""
+    """ "which exams exceeded": a list."""
     for match, _ in reading.all("which"):
         following = reading.after(match.end, skip=2)
         text = reading.tokens[following.end - 1].text if following else ""
@@ -719,7 +770,7 @@ def _asks_for_rows(reading: Reading) -> bool:
 
 
 def place_order(reading: Reading) -> None:
-    """"Which X has the highest": order and one row; "ranked": order."""
+    """ "Which X has the highest": order and one row; "ranked": order."""
     if "order" in reading.slots:
         _take_superlatives(reading)
         return
@@ -747,7 +798,7 @@ def place_order(reading: Reading) -> None:
 
 
 def _is_one(reading: Reading) -> bool:
-    """"which scanner" is one; "which scanners" is a list in order."""
+    """ "which scanner" is one; "which scanners" is a list in order."""
     for match, _ in reading.all("which"):
         following = reading.after(match.end, skip=2)
         if following and following.of("dimension"):
@@ -765,15 +816,15 @@ def _take_superlatives(reading: Reading) -> None:
 
 
 def _extreme(reading: Reading, match: Match, order: str) -> None:
-    """"the highest DLP" of a group is its maximum; with another statistic it is an order."""
+    """ "the highest DLP" of a group is its maximum; with another statistic it is an order."""
     text = reading.tokens[match.start].text
     if text in ("more", "less", "higher", "lower", "fewer", "best", "most", "least", "top"):
         return
     if reading.slots.get("statistic") in (None, "max", "min") and "group_by" in reading.slots:
         reading.put("statistic", "max" if order == "desc" else "min", match.start, match.end)
-    elif "group_by" in reading.slots:
-        reading.put("order", order, match.start, match.end)
-    elif "statistic" not in reading.slots and _names_exams(reading):
+    elif "group_by" in reading.slots or (
+        "statistic" not in reading.slots and _names_exams(reading)
+    ):
         reading.put("order", order, match.start, match.end)
     elif "statistic" not in reading.slots:
         reading.put("statistic", "max" if order == "desc" else "min", match.start, match.end)

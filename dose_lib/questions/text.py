@@ -11,8 +11,29 @@ LONGEST_QUESTION = 500  # characters
 NUMBERS = {
     w: n
     for n, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80}
 NUMBERS |= {"ninety": 90, "hundred": 100, "dozen": 12}
@@ -32,8 +53,8 @@ _TOKEN = re.compile(
 )
 _SIGNS = {"≤": "<=", "≥": ">=", "&": "and", "=>": ">=", "=<": "<="}
 _FOLD = str.maketrans(
-    {c: "-" for c in "‐‑‒–—−―"}
-    | {c: "'" for c in "’‘´`ʼ"}
+    dict.fromkeys("‐‑‒–—−―", "-")
+    | dict.fromkeys("’‘´`ʼ", "'")
     | {"µ": "u", "μ": "u", "≤": "<=", "≥": ">=", "·": ".", "⋅": ".", "×": "x", "“": '"', "”": '"'}
 )
 
@@ -78,9 +99,7 @@ def tokenise(text: str) -> tuple[Token, ...]:
     place = 0
     while place < len(folded):
         if folded[place] in "≤≥":
-            tokens.append(
-                Token(_SIGNS[folded[place]], text[place : place + 1], place, place + 1)
-            )
+            tokens.append(Token(_SIGNS[folded[place]], text[place : place + 1], place, place + 1))
             place += 1
             continue
         match = _TOKEN.match(folded, place)

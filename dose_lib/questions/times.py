@@ -207,12 +207,32 @@ def _rolling(number: pp.ParserElement, unit: pp.ParserElement) -> list[pp.Parser
     )
     swapped = lead + pp.Suppress(pp.Keyword("the")) + n + pp.Suppress(last) + u
     ago = pp.Suppress(_kw("since", "from", "starting")) + n + u + pp.Suppress(pp.Keyword("ago"))
-    back = pp.Suppress(_kw("go back", "going back", "look back", "looking back", "back", "extend to",
-                           "reaching back")) + n + u
-    behind = pp.Suppress(_kw("over", "in", "for")) + n + u + pp.Suppress(_kw("to date", "to now", "back"))
+    back = (
+        pp.Suppress(
+            _kw(
+                "go back",
+                "going back",
+                "look back",
+                "looking back",
+                "back",
+                "extend to",
+                "reaching back",
+            )
+        )
+        + n
+        + u
+    )
+    behind = (
+        pp.Suppress(_kw("over", "in", "for"))
+        + n
+        + u
+        + pp.Suppress(_kw("to date", "to now", "back"))
+    )
     until_today = lead + n + u + pp.Suppress(_kw("up to", "to", "until", "till"))
     until_today += pp.Suppress(_kw("today", "now"))
-    window = pp.Suppress(pp.Optional(_kw("a", "the"))) + n + u + pp.Suppress(_kw("rolling", "trailing"))
+    window = (
+        pp.Suppress(pp.Optional(_kw("a", "the"))) + n + u + pp.Suppress(_kw("rolling", "trailing"))
+    )
     rolled = [counted, swapped, ago, back, behind, until_today, window]
     found = [whole, *rolled]
     named = (
@@ -240,7 +260,9 @@ def _rolling(number: pp.ParserElement, unit: pp.ParserElement) -> list[pp.Parser
 
 def _calendar(unit: pp.ParserElement) -> list[pp.ParserElement]:
     lead = pp.Suppress(
-        pp.Optional(_one(("over", "in", "for", "during", "within", "from", "since", "across", "of")))
+        pp.Optional(
+            _one(("over", "in", "for", "during", "within", "from", "since", "across", "of"))
+        )
         + pp.Optional(_kw("the", "our"))
     )
     half = _kw("half year").set_parse_action(lambda: "half")
@@ -264,9 +286,12 @@ def _calendar(unit: pp.ParserElement) -> list[pp.ParserElement]:
     def previous(t: _Found) -> Period | None:
         return _period(kind="calendar", unit=t["unit"], offset=-1)
 
-    last = lead + pp.Suppress(_kw("last", "previous", "prior", "preceding")) + pp.Suppress(
-        pp.Optional(_kw("full", "complete", "whole", "calendar"))
-    ) + size
+    last = (
+        lead
+        + pp.Suppress(_kw("last", "previous", "prior", "preceding"))
+        + pp.Suppress(pp.Optional(_kw("full", "complete", "whole", "calendar")))
+        + size
+    )
     before_last = lead + size + pp.Suppress(_kw("before last"))
     short = _one(("ytd", "mtd", "qtd", "wtd")).set_parse_action(
         _action(
@@ -308,10 +333,18 @@ def _points(number: pp.ParserElement, unit: pp.ParserElement) -> list[pp.ParserE
     ):
         element = lead + the_day + _kw(*words)
         found.append(element.set_parse_action(_action(lambda t, o=offset: day(o))))
-    weekend = lead + pp.Optional(_one(("over", "during", "at"))) + _kw(
-        "last weekend", "this weekend", "the weekend", "past weekend", "the last weekend",
-        "the past weekend",
-    )("which")
+    weekend = (
+        lead
+        + pp.Optional(_one(("over", "during", "at")))
+        + _kw(
+            "last weekend",
+            "this weekend",
+            "the weekend",
+            "past weekend",
+            "the last weekend",
+            "the past weekend",
+        )("which")
+    )
     found.append(weekend.set_parse_action(_action(_weekend)))
     ago = pp.Suppress(pp.Optional(_one(("from", "in", "of")))) + number("n") + unit("unit")
     ago += pp.Suppress(pp.Keyword("ago"))
@@ -429,7 +462,9 @@ def _absolute() -> tuple[pp.ParserElement, pp.ParserElement]:
     year = pp.Optional(spoken("year"))
     day = pp.Regex(r"(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?(?![\d.])")("day")
     iso = pp.Regex(r"\d{4}-\d{1,2}(?:-\d{1,2})?(?!\d)").set_parse_action(_action(_iso))
-    week = pp.Suppress(_kw("calendar week", "iso week", "week number", "week no", "week", "cw", "kw"))
+    week = pp.Suppress(
+        _kw("calendar week", "iso week", "week number", "week no", "week", "cw", "kw")
+    )
     week = week + pp.Regex(r"\d{1,2}(?!\d)").set_parse_action(lambda t: int(t[0]))("week") + year
     week.set_parse_action(_action(_iso_week))
     slashed = pp.Regex(r"\d{1,2}([./])\d{1,2}\1\d{2,4}(?!\d)").set_parse_action(_action(_slashed))
@@ -458,7 +493,9 @@ def _absolute() -> tuple[pp.ParserElement, pp.ParserElement]:
         | (the + number("part") + half_word + year)
         | (the + ordinal("part") + half_word + spoken("year"))
     )
-    calendar_year = pp.Suppress(pp.Optional(_kw("calendar year", "the year", "year", "all of"))) + year4
+    calendar_year = (
+        pp.Suppress(pp.Optional(_kw("calendar year", "the year", "year", "all of"))) + year4
+    )
     calendar_year.set_parse_action(_action(lambda t: _span(date(t[0], 1, 1), "year", True)))
     day_month.set_parse_action(_action(_day_month))
     month_day.set_parse_action(_action(_day_month))
@@ -511,7 +548,9 @@ def _whole_parts() -> pp.ParserElement:
     number = pp.Regex(r"\d+(?![\d.])") | _one(set(NUMBERS) - {"zero"})
     number = number.copy().set_parse_action(lambda t: int(NUMBERS.get(t[0]) or t[0]))
     unit = _one(_UNITS).set_parse_action(lambda t: _UNITS[t[0]])
-    lead = pp.Suppress(pp.Optional(_one(("in", "over", "during", "for", "from"))) + pp.Optional("the"))
+    lead = pp.Suppress(
+        pp.Optional(_one(("in", "over", "during", "for", "from"))) + pp.Optional("the")
+    )
     year = pp.Optional(pp.Suppress(pp.Optional("of")) + spoken("year"))
     element = lead + ordinal("which") + pp.Optional(number("n")) + unit("unit")
     element += pp.Suppress(_one(("of", "in"))) + ((month + year) | spoken("year"))
@@ -530,13 +569,19 @@ def _part(t: _Found) -> Period:
 
 def _ranges() -> list[pp.ParserElement]:
     day, now = _absolute()
-    lead = pp.Suppress(pp.Optional(_one(("from", "in", "during", "for", "over", "of", "on", "within"))))
+    lead = pp.Suppress(
+        pp.Optional(_one(("from", "in", "during", "for", "over", "of", "on", "within")))
+    )
     lead += pp.Suppress(pp.Optional(_kw("the period", "period", "the months", "the years")))
-    to = pp.Suppress(_kw("up to and including", "up to", "to", "until", "till", "through", "thru", "-"))
+    to = pp.Suppress(
+        _kw("up to and including", "up to", "to", "until", "till", "through", "thru", "-")
+    )
     a, b = day("a"), day("b")
     until_now = lead + a + to + pp.Suppress(now)
     span = lead + a + to + b
-    between = pp.Suppress(_kw("between", "from")) + a + pp.Suppress(_kw("and", "to", "until", "&")) + b
+    between = (
+        pp.Suppress(_kw("between", "from")) + a + pp.Suppress(_kw("and", "to", "until", "&")) + b
+    )
     days_of = _days_of_month()
     since_words = _kw(
         *("since the start of", "since the beginning of", "since", "starting from", "starting in"),
@@ -544,17 +589,45 @@ def _ranges() -> list[pp.ParserElement]:
         *("beginning in", "beginning on", "as from", "ever since", "going back to", "back to"),
     )
     since = pp.Suppress(since_words) + pp.Suppress(pp.Optional("about")) + a
-    onwards = pp.Suppress(pp.Optional(pp.Keyword("from"))) + a + pp.Suppress(
-        _kw("on", "onwards", "onward", "and later", "or later", "and after", "forward", "and onwards")
+    onwards = (
+        pp.Suppress(pp.Optional(pp.Keyword("from")))
+        + a
+        + pp.Suppress(
+            _kw(
+                "on",
+                "onwards",
+                "onward",
+                "and later",
+                "or later",
+                "and after",
+                "forward",
+                "and onwards",
+            )
+        )
     )
     after = pp.Suppress(_kw("after the end of", "later than", "after")) + a
-    before = pp.Suppress(
-        _kw("before the start of", "before", "prior to", "earlier than", "up until")
-    ) + a
-    until = pp.Suppress(
-        _kw("until the end of", "until end of", "to the end of", "till the end of", "up to and including", "until", "till", "up to", "through", "by the end of",
-            "up to the end of")
-    ) + a
+    before = (
+        pp.Suppress(_kw("before the start of", "before", "prior to", "earlier than", "up until"))
+        + a
+    )
+    until = (
+        pp.Suppress(
+            _kw(
+                "until the end of",
+                "until end of",
+                "to the end of",
+                "till the end of",
+                "up to and including",
+                "until",
+                "till",
+                "up to",
+                "through",
+                "by the end of",
+                "up to the end of",
+            )
+        )
+        + a
+    )
     plain = lead + a
 
     since.set_parse_action(_action(lambda t: Period(kind="since", start=t["a"].start)))
@@ -578,7 +651,9 @@ def _days_of_month() -> pp.ParserElement:
     day = pp.Regex(r"(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?(?![\d.])")
     year = pp.Regex(r"(?:19|20)\d\d(?![\d.-])").set_parse_action(lambda t: int(t[0]))
     lead = pp.Suppress(pp.Optional(_one(("from", "between", "of"))) + pp.Optional("the"))
-    to = pp.Suppress(_kw("to the", "until the", "and the", "to", "until", "till", "through", "-", "and"))
+    to = pp.Suppress(
+        _kw("to the", "until the", "and the", "to", "until", "till", "through", "-", "and")
+    )
     of = pp.Suppress(pp.Optional("of"))
     maybe_year = pp.Optional(pp.Suppress(pp.Optional(",")) + year("year"))
     days_first = lead + day("first") + to + day("last") + of + month + maybe_year

@@ -76,5 +76,3 @@ def _is_known(word: str, vocabulary: Vocabulary) -> bool:
         or word in WORDS
         or stem(word) in WORDS
     )
-
-

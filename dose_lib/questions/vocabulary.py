@@ -203,7 +203,11 @@ def _add_curated(found: dict[Phrase, list[Meaning]], raw: Mapping[str, Any]) -> 
                 _add(found, phrase, Meaning(slot, value))
     for entry in raw.get("group_of_patients") or ():
         value = entry["value"]
-        condition = (entry["field"], entry["op"], tuple(value) if isinstance(value, list) else value)
+        condition = (
+            entry["field"],
+            entry["op"],
+            tuple(value) if isinstance(value, list) else value,
+        )
         for phrase in entry["phrases"]:
             _add(found, phrase, Meaning("patients", condition))
     for brand in raw.get("brands") or ():
@@ -326,7 +330,7 @@ def _brand_phrases(name: str, raw: Mapping[str, Any]) -> set[Phrase]:
 def _add_groups(
     found: dict[Phrase, list[Meaning]], stems: Mapping[Phrase, Mapping[str, tuple[str, ...]]]
 ) -> None:
-    """"the cath labs": all devices of a numbered family, unless the word means more than them."""
+    """ "the cath labs": all devices of a numbered family, unless the word means more than them."""
     for phrase, members in stems.items():
         if any(m.kind in ("dimension", "modality") for m in found.get(phrase, ())):
             continue
@@ -338,9 +342,7 @@ def _add_groups(
 
 
 def _is_modality(found: Mapping[Phrase, list[Meaning]], phrase: Phrase) -> bool:
-    return any(
-        m.kind == "modality" for size in (1, 2) for m in found.get(phrase[:size], ())
-    )
+    return any(m.kind == "modality" for size in (1, 2) for m in found.get(phrase[:size], ()))
 
 
 def _add_procedures(
@@ -369,6 +371,11 @@ def known_names(vocabulary: Vocabulary, slot: str) -> tuple[str, ...]:
     """Names of a slot that exist in the store."""
     names: tuple[str, ...] = getattr(vocabulary.values, slot)
     return names
+
+
+def packaged_values(slot: str) -> set[str]:
+    """Values of a slot in our own words, none of them out of a DICOM file."""
+    return {str(v) for v in _packaged()[slot]}
 
 
 def is_number(token: Token) -> bool:
