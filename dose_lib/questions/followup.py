@@ -14,7 +14,7 @@ _CT = "CT "
 
 
 def is_reset(reading: Reading) -> bool:
-    """ "start over"."""
+    """“start over”."""
     return any(m.value == "reset" for _, m in reading.all("edit"))
 
 
@@ -86,7 +86,7 @@ def _forget(reading: Reading, match: Match) -> bool:
 
 
 def _drop_instead(reading: Reading) -> None:
-    """ "fluoro time instead of dose": what follows is not wanted."""
+    """“fluoro time instead of dose”: what follows is not wanted."""
     for match in list(reading.matches):
         edit = match.of("edit")
         if not (edit and edit.value == "instead"):

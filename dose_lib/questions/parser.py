@@ -128,7 +128,7 @@ def _fill(reading: Reading, today: date, *, day_first: bool) -> Refusal | None:
 
 
 def _take_exclusions(reading: Reading) -> None:
-    """ "except Scanner 2", "excluding children" in a question of its own."""
+    """“except Scanner 2”, “excluding children” in a question of its own."""
     for match in list(reading.matches):
         edit = match.of("edit")
         if edit and edit.value in ("only", "same", "what_about"):

@@ -120,7 +120,7 @@ def _identity() -> Refusal:
 
 
 def _is_edit(reading: Reading, plain: str) -> bool:
-    """ "drop the date filter", "change the chart to bars": about the question, not the data."""
+    """“drop the date filter”, “change the chart to bars”: about the question, not the data."""
     if reading.previous is None:
         return False
     edits = (

@@ -330,7 +330,7 @@ def _brand_phrases(name: str, raw: Mapping[str, Any]) -> set[Phrase]:
 def _add_groups(
     found: dict[Phrase, list[Meaning]], stems: Mapping[Phrase, Mapping[str, tuple[str, ...]]]
 ) -> None:
-    """ "the cath labs": all devices of a numbered family, unless the word means more than them."""
+    """“the cath labs”: all devices of a numbered family, unless the word means more than them."""
     for phrase, members in stems.items():
         if any(m.kind in ("dimension", "modality") for m in found.get(phrase, ())):
             continue
