@@ -21,6 +21,7 @@ _PUBLIC = {
     "Store": "dose_lib.store",
     "ask": "dose_lib.questions",
     "ask_box": "dose_lib.live",
+    "compare_practice": "dose_lib.compare",
     "connect": "dose_lib.store.connect",
     "contract": "dose_lib.records",
     "dashboard_command": "dose_lib.live",
@@ -48,6 +49,7 @@ __all__ = [
     "Store",
     "ask",
     "ask_box",
+    "compare_practice",
     "connect",
     "contract",
     "dashboard_command",
@@ -67,6 +69,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from dose_lib.compare import compare_practice
     from dose_lib.dicom.read import read_bytes, read_file
     from dose_lib.errors import DoseError
     from dose_lib.live import ask_box, dashboard_command, dashboard_environment, set_up_notebook

@@ -107,10 +107,9 @@ def verdicts(
     Parameters
     ----------
     rows
-        One row a comparison, columns `procedure_name, device, quantity, unit, n, median,
-        ci_low, ci_high, level_value, level_label, status, reason`; a column that is
-        missing is left empty. `status` is one of `within`, `optimise`, `exceeds`,
-        `consistently_exceeds`, `no_verdict`.
+        Columns of `Comparison.to_frame`; `procedure_name, name, unit, band, quantity, n,
+        median, ci_low, ci_high, dose_unit, level, level_name, status, text, notes` are shown,
+        and one that is missing is left empty.
     title
         Words above the table.
     small_cell_n
@@ -119,7 +118,7 @@ def verdicts(
     if rows.empty:
         return message("No practice could be compared: there are no exams in this selection.")
     limit = limit_of_site() if small_cell_n is None else small_cell_n
-    heads = ["Procedure", "Device", "Exams", "Median (95 % interval)", "Level", "", "Verdict"]
+    heads = ["Procedure", "Room", "Exams", "Median (95 % interval)", "Level", "", "Verdict"]
     right = [False, False, True, True, True, False, False]
     records = rows.to_dict("records")
     body = "".join(_verdict_row({str(k): v for k, v in r.items()}, limit) for r in records)
@@ -130,22 +129,27 @@ def verdicts(
 
 
 def _verdict_row(row: Mapping[str, Any], limit: int) -> str:
-    unit = printed_unit(row.get("unit"))
-    n = int(row.get("n") or 0)
+    unit = printed_unit(row.get("dose_unit"))
+    n = 0 if is_missing(row.get("n")) else int(row["n"])
     hidden = n < limit
     median = None if hidden else row.get("median")
     interval = [None if hidden else row.get(k) for k in ("ci_low", "ci_high")]
-    level = row.get("level_value")
-    where = [str(row[k]) for k in ("device",) if not is_missing(row.get(k))]
-    quantity = word(str(row["quantity"])).label if not is_missing(row.get("quantity")) else ""
+    level = row.get("level")
+    quantity = word(str(row.get("quantity") or "")).label
+    band = str(row.get("band") or "")
+    facility = row.get("unit") == "facility"
+    where = "All rooms (median of medians)" if facility else str(row.get("name") or MISSING)
+    reason = row.get("text") if mark(row["status"]).tone == "none" else row.get("notes")
     cells = [
-        _two(row.get("procedure_name") or "not mapped", quantity),
-        f"<td>{escape(', '.join(where)) or MISSING}</td>",
+        _two(
+            row.get("procedure_name") or "not mapped", ", ".join(x for x in (quantity, band) if x)
+        ),
+        f"<td>{escape(where)}</td>",
         f'<td class="num">{f"&lt; {limit}" if hidden else f"{n:,}"}</td>',
         _number_cell(median, unit, _interval(interval)),
-        _number_cell(level, unit, str(row.get("level_label") or "")),
+        _number_cell(level, unit, str(row.get("level_name") or "")),
         f"<td>{_bullet(median, interval, level, mark(row['status']).tone)}</td>",
-        f"<td>{chip(row['status'])}{_small(row.get('reason'))}</td>",
+        f"<td>{chip(row['status'])}{_small(reason)}</td>",
     ]
     return f"<tr>{''.join(cells)}</tr>"
 

@@ -246,17 +246,20 @@ VERDICTS = pd.DataFrame(
     [
         {
             "procedure_name": "CT Chest",
-            "device": "Scanner 2",
+            "name": "Room 2",
+            "unit": "room",
+            "band": "adult",
             "quantity": "dlp",
-            "unit": "mGy.cm",
+            "dose_unit": "mGy.cm",
             "n": 94,
             "median": 372.2,
             "ci_low": 352.0,
             "ci_high": 398.0,
-            "level_value": 350.0,
-            "level_label": "UKHSA 2022, row 7",
+            "level": 350.0,
+            "level_name": "UKHSA 2022",
             "status": status,
-            "reason": "because of this",
+            "text": "because of this",
+            "notes": "note of this",
         }
         for status in (
             "within",
@@ -281,7 +284,9 @@ def test_each_verdict_has_sign_and_word_beside_its_colour() -> None:
         assert words in body
     assert "372 mGy·cm" in body
     assert "352 to 398" in body
-    assert "because of this" in body
+    assert body.count("because of this") == 1  # only where there is no verdict
+    assert body.count("note of this") == 4
+    assert "DLP, adult" in body
 
 
 def test_verdicts_hide_medians_of_few_exams() -> None:

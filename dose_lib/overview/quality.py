@@ -1,0 +1,124 @@
+"""How complete the data behind the numbers are, and what nobody has closed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dose_lib.overview.exams import patient_rows, selected
+from dose_lib.overview.period import Period
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Quality(NamedTuple):
+    """One check of the data: how many of how many exams, and why it matters."""
+
+    check: str
+    n: int
+    of: int
+    meaning: str
+
+    @property
+    def share_percent(self) -> float | None:
+        """Share in percent; None where there is nothing to check."""
+        return 100.0 * self.n / self.of if self.of else None
+
+
+def data_quality(
+    con: Any, when: Period, *, modality: str = "CT", device: str | None = None
+) -> pd.DataFrame:
+    """How complete the data behind the numbers are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `check, n, of, share_percent, meaning`; empty where there is no exam.
+    """
+    import pandas as pd
+
+    rows = selected(con, when, modality, None, device)
+    patient = patient_rows(rows)
+    facts = rows.aggregate(
+        total=rows.count(),
+        patients=rows.count(where=patient),
+        not_patient=rows.count(where=~patient),
+        no_weight=rows.count(where=patient & rows.weight_kg.isnull()),
+        no_age=rows.count(where=patient & rows.age_y.isnull()),
+        no_procedure=rows.count(where=patient & rows.procedure_name.isnull()),
+        inferred=rows.count(where=patient & rows.is_body_region_inferred.fill_null(False)),
+        not_linked=rows.count(where=patient & ~rows.is_linked.fill_null(False)),
+        with_issues=rows.count(where=rows.n_issues.fill_null(0) > 0),
+    ).to_pyarrow()
+    found = facts.to_pylist()[0]
+    checks = _checks({name: int(value) for name, value in found.items()})
+    columns = ["check", "n", "of", "share_percent", "meaning"]
+    table = [(c.check, c.n, c.of, c.share_percent, c.meaning) for c in checks if found["total"]]
+    return pd.DataFrame(table, columns=columns)
+
+
+def _checks(n: dict[str, int]) -> Sequence[Quality]:
+    total, patients = n["total"], n["patients"]
+    return (
+        Quality(
+            "Procedure not mapped",
+            n["no_procedure"],
+            patients,
+            "left out of every comparison until the site maps the name",
+        ),
+        Quality(
+            "Weight not recorded",
+            n["no_weight"],
+            patients,
+            "cannot be put into a size band",
+        ),
+        Quality("Age not recorded", n["no_age"], patients, "cannot be told child from adult"),
+        Quality(
+            "Region taken from a name",
+            n["inferred"],
+            patients,
+            "from protocol or description, not from a code",
+        ),
+        Quality(
+            "Patient not linked",
+            n["not_linked"],
+            patients,
+            "empty or placeholder ID; earlier exams are not found",
+        ),
+        Quality(
+            "Not a patient",
+            n["not_patient"],
+            total,
+            "phantom, test or quality control; in no statistic",
+        ),
+        Quality(
+            "With a remark of the reader",
+            n["with_issues"],
+            total,
+            "something in the object was tolerated or could not be read",
+        ),
+    )
+
+
+def open_findings(con: Any, *, modality: str = "CT", device: str | None = None) -> pd.DataFrame:
+    """Findings that nobody has closed or dismissed, newest first.
+
+    Parameters
+    ----------
+    con
+        From `dose_lib.connect`.
+    modality
+        Findings on exams of it, and those that are about no single exam.
+    device
+        Only this one.
+    """
+    findings = con.table("findings")
+    studies = con.table("studies")
+    other = studies.filter(studies.modality != modality)[["part_key"]]
+    rows = findings.filter(findings.state.isin(["open", "acknowledged"]))
+    rows = rows.filter(rows.part_key.isnull() | ~rows.part_key.isin(other.part_key))
+    if device is not None:
+        rows = rows.filter(rows.device == device)
+    columns = ["severity", "title", "summary", "device", "procedure_name", "opened_at", "state"]
+    return rows[columns].order_by(rows.opened_at.desc()).to_pandas()
