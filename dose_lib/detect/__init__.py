@@ -1,0 +1,29 @@
+"""Detectors: each looks at exams as they arrive and opens findings with their evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dose_lib.detect.adult_protocol import AdultProtocolOnChild
+from dose_lib.detect.detector import Detector, History
+from dose_lib.reference import load_levels
+from dose_lib.settings import Settings, load_settings
+
+__all__ = ["AdultProtocolOnChild", "Detector", "History", "detectors"]
+
+
+def detectors(settings: Settings | None = None, *, con: Any = None) -> tuple[Detector, ...]:
+    """All detectors of an installation, ready to look.
+
+    Parameters
+    ----------
+    settings
+        Of the installation; its country, ages and own levels count.
+    con
+        ibis backend for sign-offs; None where the store is not open yet.
+    """
+    settings = settings or load_settings()
+    levels = load_levels(settings, con=con)
+    return (
+        AdultProtocolOnChild(levels, country=settings.country, child_age_y=settings.child_age_y),
+    )
