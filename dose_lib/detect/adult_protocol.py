@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from enum import StrEnum
-from typing import NamedTuple
 
+from dose_lib.detect.case import Case, Confidence
 from dose_lib.detect.detector import History
-from dose_lib.detect.size import BodySize, body_size
-from dose_lib.detect.usage import Usage, read_usage
+from dose_lib.detect.size import body_size
+from dose_lib.detect.usage import read_usage
 from dose_lib.detect.wording import describe
-from dose_lib.detect.yardstick import Measure, measure_against, paediatric_levels
-from dose_lib.normalise import Audience, AudienceReading, diagnostic_events, protocol_class
+from dose_lib.detect.yardstick import measure_against, paediatric_levels
+from dose_lib.normalise import Audience, diagnostic_events, protocol_class
 from dose_lib.records import CtEvent, Finding, Modality, Part, Severity, finding_id
 from dose_lib.reference import Level
 
@@ -28,49 +27,6 @@ _HIGH_ALONE = 2.0  # without a telling name
 _HIGH_FROM_AGE = 2.5  # ... and the weight only guessed from age
 _ADULT_KV = 120.0  # of adult protocols; children of below 50 kg need 70 to 100 kV
 _USUAL_HERE = 1.5  # below this the device's children get as much every day
-
-
-class Confidence(StrEnum):
-    """How sure the finding is."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-
-class Case(NamedTuple):
-    """What is known of one child's scan.
-
-    Attributes
-    ----------
-    part, event
-        The exam and its telling event.
-    size
-        How large the child is for a protocol.
-    audience
-        Whom the protocols' names say they are for.
-    measure
-        The dose beside the yardstick, if it can be measured.
-    usage
-        What the device's history says.
-    """
-
-    part: Part
-    event: CtEvent
-    size: BodySize
-    audience: AudienceReading
-    measure: Measure | None
-    usage: Usage
-
-    @property
-    def ratio(self) -> float | None:
-        """CTDIvol over the yardstick."""
-        return None if self.measure is None else self.measure.ratio
-
-    @property
-    def is_named_adult(self) -> bool:
-        """True if the names say adult, or the device uses the protocol for adults only."""
-        return self.audience.audience is Audience.ADULT or self.usage.is_adult_protocol
 
 
 class AdultProtocolOnChild:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from dose_lib.detect.case import Case, Confidence
 from dose_lib.normalise import Audience, diagnostic_events
-
-if TYPE_CHECKING:
-    from dose_lib.detect.adult_protocol import Case, Confidence
 
 # One-click answers of the radiographer; the first says the finding is true.
 ANSWERS = (
