@@ -31,30 +31,38 @@ _DATA = (
     r"dlps?|weights?|ages?|cases?|images?|reports?|acquisitions?|events?|names?|"
     r"limits?|levels?|scanners?|devices?|everything|operators?|protocols?)"
 )
+_ASKING = r"(?:^|please |pls |you |then |and |to |should |must |want you to )"
+_SOFT = (
+    r"(?:update|modify|correct|edit|rename|merge|alter|amend|adjust|fix|lower|raise|reassign|move|"
+    r"mark|flag|acknowledge|dismiss|close|approve|sign off|archive|recalculate|import|upload)"
+)
 _WRITE = (
-    r"\b(?:delete|erase|wipe|purge|truncate|overwrite|insert into|anonymi[sz]e|destroy|"
-    r"deleting|erasing|uninstall|shut ?down|reboot)\b",
-    r"\b(?:drop|remove|reset|clear)\b (?:\w+ ){0,4}?(?:tables?|database|stud(?:y|ies)|records?|rows?|"
-    r"exams?|entr(?:y|ies)|data|patients? (?:record|data)\w*|exposures?|from the (?:database|store|archive))\b",
-    rf"\b(?:update|modify|correct|edit|rename|merge|alter|amend|adjust|fix|lower|raise|reassign|move|mark|"
-    rf"flag|acknowledge|dismiss|close|approve|sign off|archive|recalculate|import|upload)\b (?:\w+ ){{0,4}}?{_DATA}\b",
+    r"\b(?:delete|erase|wipe|purge|truncate|overwrite|insert into|anonymi[sz]e|destroy|deleting|"
+    r"erasing|uninstall|shut ?down|reboot)\b",
+    r"\b(?:drop|remove|reset|clear)\b (?:\w+ ){0,4}?(?:tables?|database|stud(?:y|ies)|records?|"
+    r"rows?|exams?|entr(?:y|ies)|data|patients? (?:record|data)\w*|exposures?|"
+    r"from the (?:database|store|archive))\b",
+    rf"{_ASKING}{_SOFT} (?!me\b|us\b)(?:\w+ ){{0,4}}?{_DATA}\b",
     rf"\b(?:set|change)\b (?:\w+ ){{0,5}}?{_DATA}\b(?: \w+){{0,6}}? (?:to|as|into) \w",
     r"\b(?:add|create|insert|enter|store|register|save) (?:a |an |the |this |new |another )+"
     r"(?:\w+ )?(?:stud(?:y|ies)|exams?|records?|patients?|drls?|entry|row|scanner|device|user)\b",
-    r"\b(?:stop|disable|switch off|turn off|restart) (?:the |all )?(?:\w+ )?(?:scanner|alert|alerts|service|"
-    r"monitoring|ingestion)\b",
+    r"\b(?:stop|disable|switch off|turn off|restart) (?:the |all )?(?:\w+ )?(?:scanner|alerts?|"
+    r"service|monitoring|ingestion)\b",
 )
 _IDENTITY = (
-    r"\b(?:mrns?|patient ids?|patient numbers?|hospital numbers?|nhs numbers?|accession(?: numbers?)?|"
+    r"\b(?:mrns?|patient ids?|patient numbers?|hospital numbers?|nhs numbers?|"
+    r"accession(?: numbers?)?|"
     r"social security|date of birth|dob|birth ?dates?|birthdays?|medical record|phone number|"
     r"home address|id numbers?|study uids?|insurance number)\b",
-    r"\b(?:names?|identit(?:y|ies)) (?:of|for) (?:\w+ ){0,3}?(?:patients?|people|persons?|women|men|child\w*)\b",
+    r"\b(?:names?|identit(?:y|ies)) (?:of|for) (?:\w+ ){0,3}?"
+    r"(?:patients?|people|persons?|women|men|child\w*)\b",
     r"\bpatients? names?\b|\bwho (?:is|was|were|are) (?:\w+ ){0,2}(?:patients?|persons?)\b",
-    r"\bwho (?:got|received|gets|was exposed|had (?:a|an|the|his|her) (?:ct|scan|exam|pci|mammogram|x))\b",
+    r"\bwho (?:got|received|gets|was exposed|"
+    r"had (?:a|an|the|his|her) (?:ct|scan|exam|pci|mammogram|x))\b",
     r"\bwhich (?:patient|person)\b(?! group| age| weight| size| categor| sex)",
     r"\b(?:identify|name) (?:\w+ ){0,2}(?:patients?|persons?)\b",
-    r"\b(?:my|his|her) (?:own |last |latest |recent )?(?:mother|father|wife|husband|son|daughter|neighbou?r|"
-    r"ct|scan|x ray|mammogram|dose|exam|exams|doses|brother|sister|colleague)\b",
+    r"\b(?:my|his|her) (?:own |last |latest |recent )?"
+    r"(?:mother|father|wife|husband|son|daughter|neighbou?r|ct|scan|x ray|mammogram|dose|exam|exams|doses|brother|sister|colleague)\b",
 )
 _PERSON_TITLES = frozenset(("mr", "mrs", "ms", "miss", "sir", "madam", "frau", "herr"))
 _STAFF_TITLES = frozenset(
@@ -237,7 +245,7 @@ def _bad_suffix(reading: Reading, start: int, end: int, suffixes: Iterable[str])
     """End of a number or letter after a device word that no device of this kind has."""
     if any(m.of("device") and m.start < end and start < m.end for m in reading.matches):
         return None
-    numbers = {w for w in ("number", "no", "nr", "#", "-")}
+    numbers = {"number", "no", "nr", "#", "-"}
     place = end
     while place < len(reading.tokens) and reading.tokens[place].text in numbers:
         place += 1

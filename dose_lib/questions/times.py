@@ -529,7 +529,8 @@ def _joined(first: _Range, last: _Range) -> Period | None:
         if start.replace(year=last.start.year) < end:
             start = start.replace(year=last.start.year)
     elif first.has_year and not last.has_year:
-        while end <= start or (last.start.year < start.year):
+        end = shift(end, start.year - last.start.year, "year")
+        if end <= start:
             end = shift(end, 1, "year")
     elif not first.has_year and start >= end:
         start = shift(start, -1, "year")

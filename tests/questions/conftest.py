@@ -56,9 +56,9 @@ def rows() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def con(rows: pd.DataFrame) -> Any:
-    """The same exams as an ibis backend."""
-    return store.backend(rows)
+def con(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same exams in a store file, as `dose_lib.connect` opens it."""
+    return store.backend(tmp_path_factory.mktemp("store") / "doseloop.duckdb", rows)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import random
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-import ibis
+import duckdb
 import pandas as pd
+
+from dose_lib.store.connect import connect
 
 TODAY = date(2026, 11, 22)
 DEVICES = (
@@ -91,15 +93,13 @@ def frame(n: int = 12000, seed: int = 7, days: int = 420) -> pd.DataFrame:
             days=-rng.randrange(days), hours=rng.randrange(7, 20), minutes=rng.randrange(60)
         )
         weight = round(rng.gauss(76, 16), 1) if rng.random() > 0.15 else None
-        if rng.random() < 0.01:
-            weight = math.nan  # what a careless writer stores; it must count as unknown
         age = (
             round(rng.uniform(0.1, 15.9), 2)
             if rng.random() < 0.08
             else round(rng.uniform(16, 95), 1)
         )
         value = (
-            dose * rng.lognormvariate(0, 0.35) * ((weight or 76) / 76 if weight == weight else 1)
+            dose * rng.lognormvariate(0, 0.35) * (weight or 76) / 76
         )
         row: dict[str, Any] = {
             "modality": modality,
@@ -142,15 +142,21 @@ def _dose(modality: str, region: str, value: float, rng: random.Random) -> dict[
     }
 
 
-def backend(rows: pd.DataFrame | None = None) -> Any:
-    """An ibis backend whose `studies` are these rows."""
-    rows = frame() if rows is None else rows
-    con = ibis.duckdb.connect()
+def write(file: Path, rows: pd.DataFrame) -> None:
+    """Put the rows into a store file as its view `studies`."""
     table = rows.copy()
     for name in _FLOATS:
         table[name] = table[name].astype("float64")
-    con.con.register("raw_rows", table)
-    # pandas has no NULL for floats: what is meant to be NaN is marked by weight 0 times inf
-    con.raw_sql("CREATE TABLE studies AS SELECT * FROM raw_rows")
-    con.con.unregister("raw_rows")
-    return con
+    with duckdb.connect(str(file)) as con:
+        con.register("given", table)
+        con.execute("CREATE TABLE kept AS SELECT * FROM given")
+        con.unregister("given")
+        # What a careless writer stores: DuckDB holds NaN > 80 to be true.
+        con.execute("UPDATE kept SET weight_kg = 'nan' WHERE hash(part_key) % 97 = 0")
+        con.execute("CREATE VIEW studies AS SELECT * FROM kept")
+
+
+def backend(file: Path, rows: pd.DataFrame | None = None) -> Any:
+    """The store of these rows, opened as everything else opens it."""
+    write(file, frame() if rows is None else rows)
+    return connect(f"duckdb://{file}")
