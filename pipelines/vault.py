@@ -1,0 +1,164 @@
+"""The vault's own process: takes in sealed identities, answers at the desk, forgets in time.
+
+The only process that opens the identities (`python -m pipelines.vault`). It speaks on a Unix
+socket, to accounts of this machine, and opens no network port.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from dose_lib import Settings, submit_decision
+from dose_lib.errors import DoseError, VaultError
+from dose_lib.records import Decision
+from dose_lib.store.endpoint import door_endpoint_file, read_endpoint
+from dose_lib.vault import Desk, Vault
+from pipelines.heartbeat import Heartbeat, Value
+from pipelines.process import Stop, run_part
+
+log = logging.getLogger(__name__)
+
+PART = "vault"
+
+_LOOK_S = 0.25  # between looks into the inbox
+_RETRY_S = 5.0  # while the vault cannot be written
+_HAND_ON_S = 60.0  # between attempts to hand a decision to the store
+_DAY_S = 86_400.0
+_AT_ONCE = 100  # decisions in one request to the store
+_PR_SET_DUMPABLE = 4  # prctl(2)
+
+HandOn = Callable[[Sequence[Decision]], None]
+
+
+class Keeper:
+    """Does what the vault has to do by itself.
+
+    Parameters
+    ----------
+    settings
+        Settings of the installation.
+    vault
+        The opened vault.
+    hand_on
+        Gives decisions to the store, which keeps each once; raises DoseError if it cannot.
+    """
+
+    def __init__(self, settings: Settings, vault: Vault, hand_on: HandOn) -> None:
+        self._settings, self._vault, self._hand_on = settings, vault, hand_on
+        self._known = 0
+        self._expire_at = self._hand_on_at = 0.0
+        self.taken = 0
+        self.problem: str | None = None
+
+    def facts(self) -> dict[str, Value]:
+        """Counters, for the heartbeat; nothing that identifies."""
+        n_audit, head = self._vault.audit_head()
+        waiting, unopened = self._vault.n_waiting()
+        return {
+            "waiting": waiting,
+            "unopened": unopened,
+            "taken": self.taken,
+            "audit_rows": n_audit,
+            "audit_head": head[:16],
+        }
+
+    def step(self) -> bool:
+        """Do what can be done now; True if there may be more.
+
+        Raises
+        ------
+        VaultError
+            If the vault cannot be written; everything stays where it is.
+        """
+        taken = self._vault.drain()
+        self.taken += taken
+        now = time.monotonic()
+        if now >= self._expire_at:
+            self._expire()
+            self._expire_at = now + _DAY_S
+        if now >= self._hand_on_at or len(self._vault.decisions()) != self._known:
+            self._give_to_store()
+            self._hand_on_at = now + _HAND_ON_S
+        return taken > 0
+
+    def _expire(self) -> None:
+        n_audit, head = self._vault.audit_head()
+        log.info("audit", extra={"count": n_audit, "sha256": head})
+        days = self._settings.identity_retention_days
+        if days is None:
+            return
+        erasure = self._vault.expire(datetime.now(UTC) - timedelta(days=days))
+        if erasure is not None:
+            log.info("identities expired", extra={"count": len(erasure.part_keys)})
+
+    def _give_to_store(self) -> None:
+        """Merges and erasures belong to the store as well: rebuild applies them again."""
+        decisions = self._vault.decisions()
+        try:
+            for start in range(0, len(decisions), _AT_ONCE):
+                self._hand_on(decisions[start : start + _AT_ONCE])
+            self.problem = None
+        except DoseError as error:
+            self.problem = f"decisions wait for the store: {error.seen}"
+            log.warning("decisions wait for the store", extra={"reason": type(error).__name__})
+        self._known = len(decisions)
+
+
+def hand_to_store(settings: Settings) -> HandOn:
+    """Hands decisions to the running owner of the store; without one they wait."""
+
+    def hand_on(decisions: Sequence[Decision]) -> None:
+        if decisions and read_endpoint(door_endpoint_file(settings)) is not None:
+            submit_decision(settings, *decisions)
+
+    return hand_on
+
+
+def forbid_looking_in() -> None:
+    """Let no other process of this account read our memory, and leave no core file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def serve(settings: Settings, stop: Stop) -> None:
+    """Hold the vault open until `stop` is set, then take in what still waits."""
+    os.umask(0o077)
+    with Vault.open(settings) as vault:
+        keeper = Keeper(settings, vault, hand_to_store(settings))
+        desk = Desk(vault)
+        forbid_looking_in()
+        try:
+            with Heartbeat(settings.run_dir, PART, keeper.facts, lambda: keeper.problem):
+                _run(keeper, vault, stop)
+                while keeper.step():
+                    pass
+        finally:
+            desk.stop()
+
+
+def _run(keeper: Keeper, vault: Vault, stop: Stop) -> None:
+    while not stop.is_set():
+        try:
+            if not keeper.step():
+                stop.wait(_LOOK_S)
+        except VaultError as error:
+            if vault.is_broken:
+                raise
+            log.error("vault cannot be written", extra={"reason": error.seen})
+            keeper.problem = str(error)
+            stop.wait(_RETRY_S)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the process."""
+    return run_part(PART, serve, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
