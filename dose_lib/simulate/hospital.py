@@ -122,7 +122,10 @@ class Hospital:
         """The units as their reports name them, with alias, site and room filled."""
         return tuple(
             msgspec.structs.replace(
-                device_of(self.scenario, d), display_name=d.alias, site=d.site, room=d.room
+                device_of(self.scenario, d, is_observed=d.sends != "images"),
+                display_name=d.alias,
+                site=d.site,
+                room=d.room,
             )
             for d in self.scenario.devices
         )

@@ -32,16 +32,27 @@ from dose_lib.simulate.writer.people import ADMINISTERING, AUTHORIZING
 _QUALITY_CONTROL = dcm("113680")
 
 
-def device_of(scenario: Scenario, spec: DeviceSpec, software: str | None = None) -> Device:
+def device_of(
+    scenario: Scenario,
+    spec: DeviceSpec,
+    software: str | None = None,
+    *,
+    is_observed: bool = True,
+) -> Device:
     """A unit as its reports name it.
 
     Parameters
     ----------
     software
         Version that runs instead of the scenario's.
+    is_observed
+        False for objects without an observer context (images, radiopharmaceutical reports).
     """
+    unit = derive_uid("device", scenario.name, spec.alias)
     named = Device(
-        device_observer_uid=derive_uid("device", scenario.name, spec.alias),
+        device_observer_uid=unit if is_observed else None,
+        # Reports and images of one unit are joined by it.
+        device_uid=unit if spec.sends == "report and images" else None,
         manufacturer=spec.manufacturer,
         model=spec.model,
         serial_number=spec.serial,
@@ -68,7 +79,8 @@ def report_of(
 ) -> Report:
     """One part of an examination, with the dialect its report is written in."""
     spec = plan.device
-    device = device_of(scenario, spec, plan.changes.software)
+    is_observed = spec.sends != "images" and not content.administrations
+    device = device_of(scenario, spec, plan.changes.software, is_observed=is_observed)
     study = derive_uid("study", *plan.key)
     ended = content.ended_at.replace(microsecond=0)
     content_at = ended + timedelta(seconds=rng.randrange(40, 150))
@@ -158,7 +170,7 @@ def phantom_of(scenario: Scenario, spec: DeviceSpec) -> Person:
     """The phantom a device is checked with, under the name departments give it."""
     return Person(
         patient_id=f"QA-{spec.station.upper()}",
-        name="QA^Phantom",
+        name="Servicecheck^Physics",
         sex="O",
         birth_date=date(2000, 1, 1),
         z_weight=0.0,

@@ -66,8 +66,9 @@ class Dialect:
         Continuity of content of containers below the root.
     series_number, series_description
         Of the report's series.
-    has_template, has_protocol_header, has_operators_header
-        Whether content template sequence, ProtocolName and OperatorsName are there.
+    has_template, has_protocol_header, has_operators_header, has_modalities
+        Whether content template sequence, ProtocolName, OperatorsName and ModalitiesInStudy
+        are there.
     participants
         Whether each event names its device and persons (TID 1020, 1021).
     """
@@ -100,6 +101,7 @@ class Dialect:
     has_template: bool = True
     has_protocol_header: bool = True
     has_operators_header: bool = True
+    has_modalities: bool = False
     participants: bool = True
 
     def concept(self, code: Code) -> Code:

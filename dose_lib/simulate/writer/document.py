@@ -133,6 +133,8 @@ def report_header(part: Part, identity: Identity, dialect: Dialect, source: Sour
         0x00321060: ("LO", part.requested_procedure and part.requested_procedure.meaning),
         0x00400254: ("LO", part.performed_procedure_step_description),
     }
+    if dialect.has_modalities:
+        optional[0x00080061] = ("CS", [part.modality.value, "SR"])
     if dialect.has_protocol_header and part.protocol_names:
         optional[0x00181030] = ("LO", part.protocol_names[-1])
     optional |= _people(identity, dialect)

@@ -19,7 +19,8 @@ _LONG = frozenset({"OB", "OD", "OF", "OL", "OW", "SQ", "UC", "UN", "UR", "UT"})
 _PACK = {"US": "<H", "SS": "<h", "UL": "<I", "SL": "<i", "FL": "<f", "FD": "<d"}
 _CHARSET_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _CODECS = {
-    None: "ascii",
+    # Devices that declare no character set send what the worklist gave them: Latin-1.
+    None: "latin-1",
     "ISO_IR 100": "latin-1",
     "ISO_IR 101": "iso8859_2",
     "ISO_IR 109": "iso8859_3",

@@ -126,6 +126,7 @@ def _general(part: Part, identity: Identity, n: int) -> Header:
         0x00101020: ("DS", _decimal(patient.height_cm, 0.01)),
         0x00101030: ("DS", _decimal(patient.weight_kg)),
         0x00181000: ("LO", device.serial_number),
+        0x00181002: ("UI", device.device_uid),
         0x00181020: ("LO", list(device.software_versions) or None),
         0x00181030: ("LO", _protocol(part, event)),
         0x0020000D: ("UI", part.study_uid),

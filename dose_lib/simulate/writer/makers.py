@@ -14,7 +14,11 @@ from dose_lib.simulate.writer.dialect import Dialect
 from dose_lib.simulate.writer.makers_ct import CT_DIALECTS
 from dose_lib.simulate.writer.makers_xray import NUCLEAR_DIALECTS, XRAY_DIALECTS
 
-CLEAN = Dialect(name="clean", origin="PS3.16 TID 10001 to 10024 as the reference page has them")
+CLEAN = Dialect(
+    name="clean",
+    origin="PS3.16 TID 10001 to 10024 as the reference page has them",
+    has_modalities=True,
+)
 
 # The standard's codes under German words: meanings must not be matched.
 _GERMAN = {

@@ -138,6 +138,7 @@ _CANON_CXDI = Dialect(
     value_scheme="SRT",
     charset="ISO_IR 100",
     missing={"113738": None, "113725": None, "113729": None, "122130": None, "113722": None},
+    has_modalities=True,
     omit=frozenset(
         {"121017", "113943", "113944", "113945", "113706>113870", "113706>113876", "113702>113876"}
     ),
@@ -191,6 +192,7 @@ _GE_MAMMO = Dialect(
     charset="ISO_IR 100",
     omit=frozenset({"121017", "113702>113876", "113706>113876", "113706>113870"}),
     series_number=910,
+    has_modalities=True,
     series_description="Radiation Dose Structured Report",
 )
 
