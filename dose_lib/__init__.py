@@ -19,6 +19,7 @@ _PUBLIC = {
     "RunRecord": "dose_lib.report",
     "Settings": "dose_lib.settings",
     "Store": "dose_lib.store",
+    "acknowledge": "dose_lib.findings",
     "ask": "dose_lib.questions",
     "ask_box": "dose_lib.live",
     "compare_practice": "dose_lib.compare",
@@ -26,9 +27,13 @@ _PUBLIC = {
     "contract": "dose_lib.records",
     "dashboard_command": "dose_lib.live",
     "dashboard_environment": "dose_lib.live",
+    "detectors": "dose_lib.detect",
+    "dismiss": "dose_lib.findings",
     "load_levels": "dose_lib.reference",
     "load_settings": "dose_lib.settings",
+    "merge": "dose_lib.dicom.merge",
     "normalise_part": "dose_lib.normalise",
+    "open_findings": "dose_lib.findings",
     "read_bytes": "dose_lib.dicom.read",
     "read_file": "dose_lib.dicom.read",
     "read_site": "dose_lib.normalise",
@@ -47,6 +52,7 @@ __all__ = [
     "RunRecord",
     "Settings",
     "Store",
+    "acknowledge",
     "ask",
     "ask_box",
     "compare_practice",
@@ -54,9 +60,13 @@ __all__ = [
     "contract",
     "dashboard_command",
     "dashboard_environment",
+    "detectors",
+    "dismiss",
     "load_levels",
     "load_settings",
+    "merge",
     "normalise_part",
+    "open_findings",
     "read_bytes",
     "read_file",
     "read_site",
@@ -70,8 +80,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from dose_lib.compare import compare_practice
+    from dose_lib.detect import detectors
+    from dose_lib.dicom.merge import merge
     from dose_lib.dicom.read import read_bytes, read_file
     from dose_lib.errors import DoseError
+    from dose_lib.findings import acknowledge, dismiss, open_findings
     from dose_lib.live import ask_box, dashboard_command, dashboard_environment, set_up_notebook
     from dose_lib.normalise import normalise_part, read_site
     from dose_lib.questions import ask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dose_lib.metrics import MIXED_SHARE, patients
-from dose_lib.normalise.regions import code_values, code_values_of
+from dose_lib.normalise.regions import code_values, code_values_of, components
 from dose_lib.records import Phantom
 from dose_lib.reference import Level, Per, Quantity, Reason
 
@@ -31,8 +32,8 @@ _PER_EXAM = {
     Quantity.FLUORO_TIME: "fluoro_time_s",
 }
 _WHO = (
-    "part_key", "procedure_name", "site", "room", "device", "device_key", "started_at", "age_y",
-    "weight_kg",
+    "part_key", "procedure_name", "body_region", "site", "room", "device", "device_key",
+    "started_at", "age_y", "weight_kg",
 )  # fmt: skip
 
 
@@ -52,6 +53,7 @@ class Exams(NamedTuple):
 
     part_key: Words
     procedure_name: Words
+    body_region: Words
     site: Words
     room: Words
     device: Words
@@ -65,7 +67,8 @@ class Exams(NamedTuple):
         """The exams for which `keep` is True."""
         doses = {name: column[keep] for name, column in self.doses.items()}
         return Exams(
-            self.part_key[keep], self.procedure_name[keep], self.site[keep], self.room[keep],
+            self.part_key[keep], self.procedure_name[keep], self.body_region[keep],
+            self.site[keep], self.room[keep],
             self.device[keep], self.device_key[keep], self.on[keep], self.age_y[keep],
             self.weight_kg[keep], doses,
         )  # fmt: skip
@@ -121,8 +124,8 @@ def read_exams(con: Backend, scope: Scope) -> Exams:
     on = found["started_at"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
     doses = {n: _floats(found, n) for n in names if n not in _WHO}
     return Exams(
-        words["part_key"], words["procedure_name"], words["site"], words["room"],
-        words["device"], words["device_key"], on, _floats(found, "age_y"),
+        words["part_key"], words["procedure_name"], words["body_region"], words["site"],
+        words["room"], words["device"], words["device_key"], on, _floats(found, "age_y"),
         _floats(found, "weight_kg"), doses,
     )  # fmt: skip
 
@@ -200,7 +203,26 @@ def measure_exams(level: Level, exams: Exams, scans: Scans | None) -> Measured:
         The exams.
     scans
         Their acquisitions; needed for levels per scan.
+
+    Notes
+    -----
+    An exam in which more regions were irradiated than the level is for is left out: exams
+    coded as something else cause most false alarms (detection.md §1).
     """
+    measured = _measure(level, exams, scans)
+    wider = np.array([_is_wider(r, level.body_region) for r in exams.body_region], dtype=bool)
+    if not wider.any():
+        return measured
+    reason = np.where(wider, Reason.MORE_DONE, measured.reason)
+    return Measured(np.where(wider, np.nan, measured.value), reason, measured.basis)
+
+
+@cache
+def _is_wider(done: str | None, named: str | None) -> bool:
+    return bool(done and named) and components(done or "") > components(named or "")
+
+
+def _measure(level: Level, exams: Exams, scans: Scans | None) -> Measured:
     if level.needs_phantom and level.phantom is None:
         return _on_commonest_phantom(level, exams, scans)
     if level.per in (Per.SCAN, Per.ACQUISITION) and scans is not None:
@@ -216,9 +238,7 @@ def measure_exams(level: Level, exams: Exams, scans: Scans | None) -> Measured:
 
 def _on_commonest_phantom(level: Level, exams: Exams, scans: Scans | None) -> Measured:
     """Values to show beside a level without a phantom, which gives no verdict."""
-    both = [
-        measure_exams(msgspec.structs.replace(level, phantom=p), exams, scans) for p in _ON_PHANTOM
-    ]
+    both = [_measure(msgspec.structs.replace(level, phantom=p), exams, scans) for p in _ON_PHANTOM]
     return max(both, key=lambda m: int((~np.isnan(m.value)).sum()))
 
 

@@ -40,7 +40,9 @@ _INSIDE = {
     "wrist": {"arm"},
     "hand": {"arm"},
 }
-_KNOWN_SHARE = 0.5  # of the words that say something, the share that must be understood
+# Of the words that say something, the share that must be understood: one unknown word beside
+# one known may be the one that matters ("Lung Embolism").
+_KNOWN_SHARE = 0.6
 
 
 class When(NamedTuple):
@@ -128,7 +130,7 @@ def match_text(text: str, modality: Modality) -> Match | None:
     -----
     CT texts are read word by word: all regions and all strong words (angiography,
     perfusion, planning, ...) must be exactly those of one rule, the rule with most weak
-    words wins, and half of the words that say something must be understood. Other
+    words wins, and most of the words that say something must be understood. Other
     modalities are read by whole phrases, the longest wins.
     """
     if modality == Modality.CT:

@@ -15,15 +15,15 @@ DIAGNOSTIC_TYPES = (CtAcquisitionType.SPIRAL, CtAcquisitionType.SEQUENCED)
 def is_diagnostic(event: CtEvent) -> bool:
     """True for a spiral or sequenced acquisition that is not bolus tracking or timing.
 
-    An event without a type counts if its name is not that of a localiser or of bolus
-    tracking.
+    A spiral counts whatever its name: bolus tracking stands still. A sequenced event, or one
+    without a type, counts if its name is not that of a localiser or of bolus tracking.
     """
     if event.is_bolus_tracking or event.acquisition_type == CtAcquisitionType.CONSTANT_ANGLE:
         return False
     if event.acquisition_type not in (None, *DIAGNOSTIC_TYPES):
         return False
     name = event.acquisition_protocol
-    if name is None:
+    if name is None or event.acquisition_type == CtAcquisitionType.SPIRAL:
         return True
     reading = read_text(name)
     helper, image = reading.of_kind("helper_event"), reading.of_kind("anatomy")

@@ -31,8 +31,8 @@ def fold_text(text: str) -> str:
 def cut_words(text: str) -> tuple[str, ...]:
     """Words of a name in order: camel case, digits and punctuation cut, accents gone.
 
-    Numbers are left out but for a leading phase count ("3 phase"), which is kept as
-    written; contrast shorthand ("w/o", "C+") becomes words.
+    Numbers are left out but for a count of phases, vessels or views ("3 phase"); contrast
+    shorthand ("w/o", "C+") becomes words.
 
     Examples
     --------
@@ -50,4 +50,4 @@ def cut_words(text: str) -> tuple[str, ...]:
 
 def _counts(words: list[str], i: int) -> bool:
     follows = words[i + 1] if i + 1 < len(words) else ""
-    return len(words[i]) == 1 and follows.startswith(("phas", "vessel"))
+    return len(words[i]) == 1 and follows.startswith(("phas", "vessel", "view"))

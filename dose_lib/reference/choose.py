@@ -26,6 +26,7 @@ class Reason(StrEnum):
     EXAM_PHANTOM = "exam_phantom_not_stated"
     PHANTOM_MISMATCH = "phantom_mismatch"
     MIXED_PHANTOMS = "mixed_phantoms"
+    MORE_DONE = "more_done_than_coded"
     NOMINAL_SIZE = "nominal_size"
     SIZE_UNKNOWN = "size_unknown"
     SIZE_OUTSIDE = "size_outside"

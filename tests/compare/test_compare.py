@@ -182,6 +182,7 @@ def test_a_device_without_a_room_is_its_own_unit(compare: Any) -> None:
         (chests(age_y=None), LEVEL, "age_unknown", "25"),
         (chests(age_y=8.0), LEVEL, "size_outside", "25"),
         (chests(), with_(per=Per.PROJECTION), "per_mismatch", "25 exams"),
+        (chests(body_region="chest-abdomen-pelvis"), LEVEL, "more_done_than_coded", "25 exams"),
     ],
 )  # fmt: skip
 def test_no_verdict_because(

@@ -27,6 +27,9 @@ CT = {
     "HRCT Thorax": "CT Chest High Resolution",
     "Low Dose CT Lung Screening": "CT Lung Screening",
     "CTPA": "CTPA",
+    "PE rule out": "CTPA",
+    "Acute abdomen": "CT Abdomen",
+    "Thorax^LungEmbolism (Adult)": "CTPA",
     "Angio^DE_PE_CTPA (Adult)": "CTPA",
     "Lungenarterienembolie": "CTPA",
     "Angio-TC arterie polmonari": "CTPA",
@@ -74,6 +77,7 @@ UNCLEAR = [
     "CT Pelvimetry",  # named, but not a pelvis CT
     "Topogram",
     "10mm standard",
+    "Thorax Okapi",  # one word of two may be the one that matters
     "Zebra quagga okapi head gnu kudu",  # mostly not understood
     "CT head and abdomen",
     "Cervical",  # neck or spine
@@ -96,6 +100,9 @@ def test_what_is_unclear_gets_no_name(text: str) -> None:
     ("text", "modality", "name"),
     [
         ("XR Chest PA", Modality.DX, "Chest PA"),
+        ("Chest PA and lateral", Modality.DX, "Chest PA and LAT"),
+        ("XR Chest 2 views", Modality.DX, "Chest PA and LAT"),
+        ("XR Lumbar spine", Modality.DX, "Lumbar Spine"),
         ("Coronary angiogram LHC", Modality.XA, "Coronary Angiography"),
         ("PTCA + stent", Modality.XA, "PCI"),
         ("Hepatic chemoembolisation", Modality.XA, "TACE"),
