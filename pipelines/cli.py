@@ -10,8 +10,8 @@ import typer
 
 import dose_lib
 from dose_lib import DoseError
-from pipelines.commands import objects, reports, service
-from pipelines.commands.terminal import choose_home, err, help_of, show_error
+from pipelines.commands import objects, reports, service, simulation
+from pipelines.commands.terminal import choose_home, err, help_of, say, show_error
 
 _EPILOG = (
     "Exit codes: 0 done; 1 a defect of DoseLoop; 2 wrong use or setting; 3 an object could not be "
@@ -41,6 +41,8 @@ for group, name, command in (
     (app, "report", reports.report),
     (app, "dashboards", service.dashboards),
     (app, "ask", reports.ask),
+    (app, "demo", simulation.demo),
+    (app, "simulate", simulation.simulate),
     (quarantine, "list", objects.quarantine_list),
     (quarantine, "retry", objects.quarantine_retry),
     (settings, "show", service.settings_show),
@@ -78,7 +80,7 @@ def main() -> None:
         show_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        err.print("Interrupted.")
+        say("Interrupted.", to=err)
         sys.exit(130)
 
 

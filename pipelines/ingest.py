@@ -26,12 +26,14 @@ from dose_lib.records import Part
 from dose_lib.store import Incoming, Outcome, Status, Store
 from pipelines.archive import Archive, Quarantine
 from pipelines.defects import Failure, attempt
+from pipelines.disk import Disk
 from pipelines.envelope import Receipt
 from pipelines.heartbeat import Heartbeat, Value
-from pipelines.pool import Pool
+from pipelines.pool import Pool, Serve
 from pipelines.process import Stop, run_part
 from pipelines.spool import Spool, read_receipt_of
 from pipelines.worker import Detect, Detected, ReadObject
+from pipelines.worker import serve as work
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +75,20 @@ class Ingest:
         Settings of the installation.
     store
         The opened store, served if other processes are to read it.
+    disk
+        The file system.
+    work
+        What the worker processes run.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, *, disk: Disk | None = None, work: Serve = work
+    ) -> None:
         self._store = store
-        self._spool = Spool(settings.spool_dir)
-        self._archive = Archive(settings.archive_dir)
-        self._quarantine = Quarantine(settings.quarantine_dir)
-        self._pool = Pool(settings.home, settings.read_workers)
+        self._spool = Spool(settings.spool_dir, disk=disk)
+        self._archive = Archive(settings.archive_dir, disk)
+        self._quarantine = Quarantine(settings.quarantine_dir, disk)
+        self._pool = Pool(settings.home, settings.read_workers, work)
         self._in_flight: set[str] = set()
         self._undetected: list[Settled] = []
         self._looking: dict[int, list[Settled]] = {}

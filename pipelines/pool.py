@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -29,15 +29,19 @@ _PATIENCE_S = 120.0  # longest time one object may take
 _TRIES = 2  # deaths that one object may cause before it is set aside
 
 
+Serve = Callable[[Connection, str], None]
+"""What a worker process runs: answers requests on a connection, for a home folder."""
+
+
 class _Process:
     """One worker and what it has been asked, in the order of its answers."""
 
-    def __init__(self, home: Path, number: int) -> None:
+    def __init__(self, work: Serve, home: Path, number: int) -> None:
         # Spawned, not forked: the owner has threads and an open database.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(theirs, str(home)), name=f"worker-{number}", daemon=True
+            target=work, args=(theirs, str(home)), name=f"worker-{number}", daemon=True
         )
         self.process.start()
         theirs.close()
@@ -88,11 +92,13 @@ class Pool:
         Home folder of the installation.
     size
         Number of processes.
+    work
+        What they run.
     """
 
-    def __init__(self, home: Path, size: int) -> None:
-        self._home = home
-        self._workers = [_Process(home, n) for n in range(size)]
+    def __init__(self, home: Path, size: int, work: Serve = serve) -> None:
+        self._home, self._work = home, work
+        self._workers = [_Process(work, home, n) for n in range(size)]
         self._deaths: dict[str, int] = {}
         self._batches: deque[Detect] = deque()
 
@@ -166,7 +172,7 @@ class Pool:
         dead.end()
         log.error("worker died", extra={"exit_code": dead.process.exitcode})
         place = self._workers.index(dead)
-        self._workers[place] = fresh = _Process(self._home, place)
+        self._workers[place] = fresh = _Process(self._work, self._home, place)
         given_up = self._blame(dead.asked.popleft()) if dead.asked else None
         again = [asked for asked in dead.asked if isinstance(asked, str)]
         if again:

@@ -104,15 +104,13 @@ class Worker:
 
     def detect(self, request: Detect) -> Detected:
         """Let every detector look at the parts of a batch."""
-        try:
-            from dose_lib.detect import detectors
-        except ModuleNotFoundError:
-            return Detected(batch=request.batch)
+        from dose_lib.detect import detectors
+
         if self._history is None:
             self._history = dose_lib.connect(settings=self._settings)
         findings: list[Finding] = []
         failures: list[Failure] = []
-        for detector in detectors():
+        for detector in detectors(self._settings, con=self._history):
             found = attempt(
                 lambda d=detector: tuple(d.look(request.parts, self._history)),  # type: ignore[misc]
                 f"detector {detector.name}",

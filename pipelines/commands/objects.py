@@ -19,7 +19,7 @@ from dose_lib.errors import NoDoseError, NotDicomError, ReadError, UsageError
 from dose_lib.records import Identity, Part
 from pipelines import inspection
 from pipelines.archive import Quarantine
-from pipelines.commands.terminal import err, out, progress_bars, settings, show_error
+from pipelines.commands.terminal import err, out, progress_bars, say, settings, show_error
 from pipelines.folder import Taken, ingest_paths
 
 
@@ -87,7 +87,7 @@ def _read_all(files: list[Path]) -> tuple[list[Part], list[Identity], bool]:
             parts += found
             identities.append(who)
     for reason, n in left_out.items():
-        err.print(f"{n} files left out: {reason}", markup=False)
+        say(f"{n} files left out: {reason}", to=err)
     return parts, identities, has_trouble
 
 
@@ -120,7 +120,7 @@ def ingest(
         taken = ingest_paths(paths, settings(), progress=progress)
     out.print(_summary(taken))
     for trouble in taken.troubles:
-        err.print(f"{trouble.path}: {trouble.reason}", markup=False)
+        say(f"{trouble.path}: {trouble.reason}", to=err)
     if taken.troubles:
         raise typer.Exit(ReadError.exit_code)
 
@@ -157,7 +157,7 @@ def quarantine_list(
         typer.echo(msgspec.json.format(msgspec.json.encode(items)))
         return
     if not items:
-        out.print("Nothing is in quarantine.")
+        say("Nothing is in quarantine.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("name", "since", "reason", "from", "whose fault"):
@@ -190,7 +190,7 @@ def quarantine_retry(
     """
     chosen = settings()
     if not chosen.quarantine_dir.exists():
-        out.print("Nothing is in quarantine.")
+        say("Nothing is in quarantine.")
         return
     released = Quarantine(chosen.quarantine_dir).release(names or [], chosen.spool_dir)
-    out.print(f"{len(released)} objects put back into the spool.")
+    say(f"{len(released)} objects put back into the spool.")

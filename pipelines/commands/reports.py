@@ -9,7 +9,7 @@ import typer
 
 import dose_lib
 from dose_lib.errors import UsageError
-from pipelines.commands.terminal import out, progress_bars, settings
+from pipelines.commands.terminal import out, progress_bars, say, settings
 
 
 def report(
@@ -48,9 +48,9 @@ def report(
         }
         typer.echo(msgspec.json.format(msgspec.json.encode(content)))
         return
-    out.print(f"Report: {record.html}", markup=False)
+    say(f"Report: {record.html}")
     if pdf:
-        out.print(f"PDF: {record.pdf or record.pdf_note}", markup=False)
+        say(f"PDF: {record.pdf or record.pdf_note}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dose_lib import Settings
 from dose_lib.errors import ServiceError
-from pipelines.commands.terminal import err, out, settings
+from pipelines.commands.terminal import err, out, say, settings
 from pipelines.status import (
     Accounts,
     PartState,
@@ -42,11 +42,11 @@ def serve(dicom_port: Port = None, dashboards_port: Port = None, health_port: Po
     )
 
     def ready(state: ServiceState) -> None:
-        out.print(f"DoseLoop serves {chosen.home}. Ctrl-C stops it.")
+        say(f"DoseLoop serves {chosen.home}. Ctrl-C stops it.")
         out.print(_parts_table(state))
 
     run(chosen, on_ready=ready)
-    out.print("Stopped; everything received is stored.")
+    say("Stopped; everything received is stored.")
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
@@ -72,20 +72,19 @@ def status(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
 
 
 def _show(chosen: Settings, state: ServiceState, accounts: Accounts | str) -> None:
-    out.print(f"{chosen.home}: {readiness(state)}", markup=False)
+    say(f"{chosen.home}: {readiness(state)}")
     if state.parts:
         out.print(_parts_table(state))
     if isinstance(accounts, str):
-        err.print(accounts, markup=False)
+        say(accounts, to=err)
     else:
         out.print(_accounts_table(accounts))
     for peer in state.pending_peers:
-        out.print(
+        say(
             f"pending device: {peer.ae_title}@{peer.address}, {peer.attempts} attempts, "
             f"last {peer.last_seen:%Y-%m-%d %H:%M}; allow it in dicom_peers",
-            markup=False,
         )
-    out.print(f"{state.disk_free_bytes / 1e9:.1f} GB free on the disk")
+    say(f"{state.disk_free_bytes / 1e9:.1f} GB free on the disk")
 
 
 def _parts_table(state: ServiceState) -> Table:
@@ -142,7 +141,7 @@ def dashboards(dashboards_port: Annotated[int | None, typer.Option("--port")] = 
     configure_logs(chosen.logs_dir, "dashboards")
     stop = Stop()
     stop.watch_signals()
-    out.print(f"Dashboards: {page_url(chosen, port)}   Ctrl-C stops them.")
+    say(f"Dashboards: {page_url(chosen, port)}   Ctrl-C stops them.")
     run(chosen, stop)
 
 
@@ -166,4 +165,4 @@ def settings_show(json: Annotated[bool, typer.Option("--json", help="As JSON.")]
         shown = Text("" if value is None else str(value), style="bold" if is_changed else "")
         table.add_row(name, shown, "changed" if is_changed else "", Text(field.description or ""))
     out.print(table)
-    out.print(f"Settings file: {chosen.config_file}", markup=False)
+    say(f"Settings file: {chosen.config_file}")

@@ -19,6 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from dose_lib import DoseError, Settings, load_settings
 
@@ -26,7 +27,7 @@ _PIPED_WIDTH = 160  # columns where nobody's window says how many there are
 
 
 def _console(*, stderr: bool = False) -> Console:
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
     return console
@@ -37,11 +38,21 @@ out, err = _console(), _console(stderr=True)
 _chosen: dict[str, Path | None] = {"home": None}
 
 
+def say(text: str, *, to: Console = out) -> None:
+    """Print a line as it is: no markup, and no breaks, so that paths can be copied."""
+    to.print(text, markup=False, soft_wrap=True)
+
+
 def choose_home(home: Path | None) -> None:
     """Remember the home folder named on the command line, also for child processes."""
     _chosen["home"] = home
     if home is not None:
         os.environ["DOSE_HOME"] = str(home.expanduser().resolve())
+
+
+def chosen_home() -> Path | None:
+    """The home folder named on the command line."""
+    return _chosen["home"]
 
 
 def settings(**overrides: Any) -> Settings:
@@ -55,15 +66,9 @@ def settings(**overrides: Any) -> Settings:
 
 def show_error(error: DoseError) -> None:
     """The message of an error on purpose, without a traceback."""
-    err.print(f"[bold red]error:[/] {_escape(str(error))}")
+    err.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
-        err.print(_escape(note))
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        say(note, to=err)
 
 
 def help_of(command: Callable[..., object]) -> str:
