@@ -33,6 +33,23 @@ _COMPOUNDS = {
     "C-164F9": "26194003",  # tungsten
     "C-167F9": "59801003",  # rhodium
 }
+# Region and agent codes whose SNOMED-RT code devices still send, but which the current
+# context groups name otherwise (CID 4030, 4031 and TID 10022).
+_RENAMED_SRT = {
+    "T-D3000": "816094009",  # chest
+    "T-D4000": "818981001",  # abdomen
+    "T-D6000": "816092008",  # pelvis
+    "R-FAB57": "818982008",  # abdomen and pelvis
+    "F-61FDB": "349358000",  # radiopharmaceutical agent
+    "R-002E9": "1279505009",  # combined diagnostic and therapeutic intent
+}
+# SNOMED CT codes that the standard used before, for the same places.
+_RENAMED_SCT = {
+    "51185008": "816094009",
+    "113345001": "818981001",
+    "12921003": "816092008",
+    "416949008": "818982008",
+}
 # UMLS codes seen in dose reports in place of SNOMED (vendor_deviations §3.2, "coding change").
 _UMLS = {
     "C0860888": "116152004",  # spiral acquisition
@@ -45,7 +62,7 @@ _UMLS = {
 def _sct_of() -> dict[str, str]:
     text = files("dose_lib.codes").joinpath("srt_sct.csv").read_text(encoding="ascii")
     pairs = (line.split(",") for line in text.splitlines()[1:])
-    return dict(pairs) | _COMPOUNDS
+    return dict(pairs) | _RENAMED_SRT | _COMPOUNDS
 
 
 @cache
@@ -75,6 +92,8 @@ def fold(value: str | None, scheme: str | None) -> str:
     name = _SCHEMES.get(name, name)
     if name == "SRT" and (sct := _sct_of().get(value.upper())):
         return f"SCT:{sct}"
+    if name == "SCT" and (now := _RENAMED_SCT.get(value)):
+        return f"SCT:{now}"
     if name == "UMLS" and (sct := _UMLS.get(value)):
         return f"SCT:{sct}"
     return f"{name}:{value}"

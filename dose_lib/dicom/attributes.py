@@ -121,7 +121,8 @@ class Attributes:
             else:
                 self.put(name, at, tag)
         elif kind is Kind.WORD:
-            self.put(name, text, tag)
+            # Of several event UIDs the first stands for the exposure of an image.
+            self.put(name, text.split("\\")[0], tag)
         else:
             cleaned = self.reading.cleaned(text, self.where(tag))
             self.put(name, cleaned, tag, recorded=cleaned)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from dose_lib import codes as c
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.attributes import Attribute, Attributes
 from dose_lib.dicom.ct import is_timing_scan
@@ -127,6 +128,9 @@ def read_ct_image(reading: Reading, header: DataSet, head: ObjectHead) -> Conten
             record.take(Attribute(tag, "acquisition_protocol", Kind.TEXT))
     if "started_at" not in values:
         record.joined_time("started_at", t.AcquisitionDate, t.AcquisitionTime)
+    if number := header.text(t.AcquisitionNumber):
+        record.put("label", number, t.AcquisitionNumber)
+        values["label_type"] = Code(*c.ACQUISITION_NUMBER)
     if "acquisition_type" not in values and "LOCALIZER" in head.image_type:
         record.put("acquisition_type", CtAcquisitionType.CONSTANT_ANGLE, t.ImageType)
     return ct_content(reading, head, [record], {}, SourceKind.IMAGE_HEADER)

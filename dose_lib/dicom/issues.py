@@ -92,8 +92,11 @@ KINDS = {
     "reports_overlap": Kind(
         _WARNING, "Reports of one exam overlap in part; totals are made from all their events."
     ),
-    "event_joined_by_values": Kind(
-        _INFO, "Two sources were joined by time and technique, since no UID joins them."
+    "event_not_in_report": Kind(
+        _INFO, "An image is of an exposure that the report of its time does not name; not counted."
+    ),
+    "totals_summed": Kind(
+        _INFO, "The exam's reports continue one another; their totals are added up."
     ),
     # comments
     "unsafe_xml": Kind(_WARNING, "An XML comment declares entities or a DTD; it is not parsed."),

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from dose_lib import codes as c
 from dose_lib import units
 from dose_lib.dicom.fields import Field, Kind
 from dose_lib.dicom.issues import KINDS
@@ -16,6 +17,8 @@ from dose_lib.dicom.text import read_datetime, read_numbers
 from dose_lib.keys import staff_key
 from dose_lib.records import Code, Device, Extra, IdentifyingText, Issue, Provenance, Staff
 
+# Where the template has a row of each kind (TID 10012, 10022, 10023).
+_CODE_OR_TEXT = {c.REFERENCE_AUTHORITY.key}
 # Provenance shows where a name stood, never the name.
 HIDDEN = "(in the identity vault)"
 
@@ -308,7 +311,7 @@ class Fields:
         text = node.coded[1].meaning or node.value
         if not text:
             return None
-        if node.value_type != "CODE":
+        if node.value_type != "CODE" and node.key not in _CODE_OR_TEXT:
             self.reading.note("text_for_code", node.path)
         return Code(meaning=self.reading.cleaned(text, node.path))
 

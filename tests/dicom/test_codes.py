@@ -8,7 +8,7 @@ from pydicom.sr._snomed_dict import mapping
 
 from dose_lib import codes as c
 from dose_lib.codes.concept import Concept
-from dose_lib.codes.folding import _COMPOUNDS, _sct_of
+from dose_lib.codes.folding import _COMPOUNDS, _RENAMED_SRT, _sct_of
 
 CONSTANTS = {name: value for name, value in vars(c).items() if isinstance(value, Concept)}
 KNOWN = {
@@ -34,7 +34,8 @@ def test_no_code_has_two_names() -> None:
 
 
 def test_srt_pairs_are_those_of_the_standard() -> None:
-    ours = {srt: sct for srt, sct in _sct_of().items() if srt not in _COMPOUNDS}
+    own = {**_COMPOUNDS, **_RENAMED_SRT}
+    ours = {srt: sct for srt, sct in _sct_of().items() if srt not in own}
     assert {srt: mapping["SRT"][srt] for srt in ours} == ours
 
 
@@ -53,10 +54,16 @@ def test_srt_pairs_are_those_of_the_standard() -> None:
         ("C-127F9", "SRT", c.COPPER),
         ("C-12700", "SRT", c.COPPER),
         ("8302-2", "LOINC", c.PATIENT_HEIGHT),
+        ("F-61FDB", "SRT", c.RADIOPHARMACEUTICAL_AGENT),
     ],
 )
 def test_aliases_fold_to_one_key(value: str, scheme: str, concept: Concept) -> None:
     assert c.fold(value, scheme) == concept.key
+
+
+def test_codes_of_one_region_fold_to_the_current_one() -> None:
+    chest = [("T-D3000", "SRT"), ("51185008", "SCT"), ("816094009", "SCT")]
+    assert {c.fold(*code) for code in chest} == {"SCT:816094009"}
 
 
 def test_unknown_codes_keep_their_scheme() -> None:
