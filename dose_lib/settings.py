@@ -117,6 +117,10 @@ class Settings(BaseModel):
         5.0, gt=0, description="Seconds between looks for new data on a dashboard."
     )
 
+    report_cell_timeout_s: float = Field(
+        600.0, gt=0, description="Seconds after which a cell of a report is given up."
+    )
+
     minimum_n: int = Field(
         20, ge=1, description="Patients a practice needs before it gets a verdict (ICRP 135)."
     )

@@ -13,8 +13,9 @@ from dose_lib.charts.levels import LevelLine
 from dose_lib.charts.pairs import heatmap, scatter
 from dose_lib.charts.panels import panels
 from dose_lib.charts.picture import Chart, Mode, Side, mode, show
-from dose_lib.charts.tables import findings, table, verdicts
+from dose_lib.charts.tables import findings, table
 from dose_lib.charts.trends import trend
+from dose_lib.charts.verdicts import verdicts
 from dose_lib.charts.words import number, word
 
 __all__ = [

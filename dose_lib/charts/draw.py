@@ -227,7 +227,7 @@ def _grid_hook(grid: str) -> Any:
 
 
 def _mpl_hook(grid: str, is_time: bool) -> Any:
-    from matplotlib import dates
+    from matplotlib import dates, ticker
 
     def hook(plot: Any, element: Any) -> None:
         axis = plot.handles["axis"]
@@ -238,6 +238,8 @@ def _mpl_hook(grid: str, is_time: bool) -> Any:
             ticks: Any = dates.AutoDateLocator(minticks=4, maxticks=9)
             axis.xaxis.set_major_locator(ticks)
             axis.xaxis.set_major_formatter(dates.ConciseDateFormatter(ticks, show_offset=False))
+        elif grid == "x":
+            axis.xaxis.set_major_locator(ticker.MaxNLocator(nbins=6))
         axis.set_axisbelow(True)
         for side in axis.spines.values():
             side.set_visible(False)

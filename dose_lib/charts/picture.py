@@ -98,7 +98,8 @@ class Chart:
     def figure(self) -> str:
         """The whole card as HTML with the picture inside; only in report mode."""
         return (
-            f'<figure class="dl" role="img" aria-label="{escape(self.text, quote=True)}">'
+            f'<figure class="dl{"" if self.is_wide else " narrow"}" role="img" '
+            f'aria-label="{escape(self.text, quote=True)}">'
             f'<div class="title">{escape(self.title)}</div>'
             + (f'<div class="legend">{self.legend}</div>' if self.legend else "")
             + self.svg()

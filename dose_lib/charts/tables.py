@@ -1,21 +1,18 @@
-"""Tables to read: numbers with units, verdicts with sign and word, findings in order."""
+"""Tables to read: numbers with units, findings in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, time
 from html import escape
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
-from dose_lib.charts.captions import limit_of_site
 from dose_lib.charts.fragments import Html, chip, message
-from dose_lib.charts.style import mark
-from dose_lib.charts.words import MISSING, is_missing, number, printed_unit, word
+from dose_lib.charts.words import MISSING, is_missing, number, word
 
 if TYPE_CHECKING:
     import pandas as pd
-
 
 _LONG = 160
 
@@ -48,48 +45,57 @@ def table(
         return message(empty)
     names = list(columns) if columns is not None else [str(c) for c in rows.columns]
     given = columns if isinstance(columns, Mapping) else {}
-    words = [word(name) for name in names]
-    heads = [given.get(n) or w.axis for n, w in zip(names, words, strict=True)]
-    right = [_is_numeric(rows[name]) for name in names]
-    body = "".join(
-        "<tr>" + "".join(_cell(v, r) for v, r in zip(row, right, strict=True)) + "</tr>"
-        for row in rows[names].head(max_rows).itertuples(index=False, name=None)
-    )
+    heads = [given.get(name) or word(name).axis for name in names]
+    aligned = [_is_numeric(rows[name]) for name in names]
+    shown = rows[names].head(max_rows)
+    columns_of_cells = [
+        [_cell(value, num) for value in _dates_if_all(shown[name])]
+        for name, num in zip(names, aligned, strict=True)
+    ]
+    lines = zip(*columns_of_cells, strict=True)
+    body = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
     left = len(rows) - max_rows
     notes = [f"{left:,} more rows are not shown."] if left > 0 else []
     notes += [f"Source: {source}."] if source else []
     text = f"{title or 'Table'}: {len(rows):,} rows of {', '.join(heads)}."
-    return Html(_framed(title, _head(heads, right), body, notes), text)
+    return Html(framed(title, head_cells(heads, aligned), body, notes), text)
 
 
 def _is_numeric(column: pd.Series) -> bool:
     values = [v for v in column.head(50) if not is_missing(v)]
-    kinds = {type(v).__name__ for v in values}
-    return bool(values) and not kinds & {"bool", "bool_"} and all(_is_number(v) for v in values)
+    is_truth = any(type(v).__name__ in ("bool", "bool_") for v in values)
+    return bool(values) and not is_truth and all(_is_number(v) for v in values)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, Number)
 
 
-def _cell(value: object, right: bool) -> str:
+def _dates_if_all(column: pd.Series) -> list[Any]:
+    """Midnights as dates, if a column holds nothing else: days, weeks, months."""
+    values = list(column)
+    known = [v for v in values if not is_missing(v)]
+    if known and all(isinstance(v, datetime) and v.time() == time() for v in known):
+        return [None if is_missing(v) else v.date() for v in values]
+    return values
+
+
+def _cell(value: object, is_right: bool) -> str:
     text = number(value)
-    shown = text if len(text) <= _LONG else text[: _LONG - 1] + "…"
-    kind = _right(right) or (' class="fixed"' if isinstance(value, date) else "")
+    shown = text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+    kind = ' class="num"' if is_right else ' class="fixed"' if isinstance(value, date) else ""
     return f"<td{kind}>{escape(shown)}</td>"
 
 
-def _right(right: bool) -> str:
-    return ' class="num"' if right else ""
+def head_cells(heads: Sequence[str], is_right: Sequence[bool]) -> str:
+    """Heads of a table as HTML; numbers stand on the right."""
+    kinds = [' class="num"' if r else "" for r in is_right]
+    pairs = zip(heads, kinds, strict=True)
+    return "".join(f'<th scope="col"{kind}>{escape(head)}</th>' for head, kind in pairs)
 
 
-def _head(heads: Sequence[str], right: Sequence[bool]) -> str:
-    return "".join(
-        f'<th scope="col"{_right(r)}>{escape(h)}</th>' for h, r in zip(heads, right, strict=True)
-    )
-
-
-def _framed(title: str | None, head: str, body: str, notes: Iterable[str]) -> str:
+def framed(title: str | None, head: str, body: str, notes: Iterable[str]) -> str:
+    """A table with its title and the notes below."""
     above = f'<div class="title">{escape(title)}</div>' if title else ""
     below = " ".join(notes)
     return (
@@ -99,97 +105,13 @@ def _framed(title: str | None, head: str, body: str, notes: Iterable[str]) -> st
     )
 
 
-def verdicts(
-    rows: pd.DataFrame, *, title: str | None = None, small_cell_n: int | None = None
-) -> Html:
-    """Verdicts of a practice against reference levels, with sign, word and reason.
-
-    Parameters
-    ----------
-    rows
-        Columns of `Comparison.to_frame`; `procedure_name, name, unit, band, quantity, n,
-        median, ci_low, ci_high, dose_unit, level, level_name, status, text, notes` are shown,
-        and one that is missing is left empty.
-    title
-        Words above the table.
-    small_cell_n
-        Medians of fewer exams are hidden; default: the site's setting.
-    """
-    if rows.empty:
-        return message("No practice could be compared: there are no exams in this selection.")
-    limit = limit_of_site() if small_cell_n is None else small_cell_n
-    heads = ["Procedure", "Room", "Exams", "Median (95 % interval)", "Level", "", "Verdict"]
-    right = [False, False, True, True, True, False, False]
-    records = rows.to_dict("records")
-    body = "".join(_verdict_row({str(k): v for k, v in r.items()}, limit) for r in records)
-    counted = rows["status"].map(lambda s: mark(s).word).value_counts()
-    text = "; ".join(f"{words}: {n}" for words, n in counted.items())
-    note = "The dot is the median with its interval, the upright stroke the level."
-    return Html(_framed(title, _head(heads, right), body, [note]), f"{title or 'Verdicts'}: {text}")
-
-
-def _verdict_row(row: Mapping[str, Any], limit: int) -> str:
-    unit = printed_unit(row.get("dose_unit"))
-    n = 0 if is_missing(row.get("n")) else int(row["n"])
-    hidden = n < limit
-    median = None if hidden else row.get("median")
-    interval = [None if hidden else row.get(k) for k in ("ci_low", "ci_high")]
-    level = row.get("level")
-    quantity = word(str(row.get("quantity") or "")).label
-    band = str(row.get("band") or "")
-    facility = row.get("unit") == "facility"
-    where = "All rooms (median of medians)" if facility else str(row.get("name") or MISSING)
-    reason = row.get("text") if mark(row["status"]).tone == "none" else row.get("notes")
-    cells = [
-        _two(
-            row.get("procedure_name") or "not mapped", ", ".join(x for x in (quantity, band) if x)
-        ),
-        f"<td>{escape(where)}</td>",
-        f'<td class="num">{f"&lt; {limit}" if hidden else f"{n:,}"}</td>',
-        _number_cell(median, unit, _interval(interval)),
-        _number_cell(level, unit, str(row.get("level_name") or "")),
-        f"<td>{_bullet(median, interval, level, mark(row['status']).tone)}</td>",
-        f"<td>{chip(row['status'])}{_small(reason)}</td>",
-    ]
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _two(main: object, below: str) -> str:
-    return f"<td>{escape(str(main))}{_small(below)}</td>"
-
-
-def _small(text: object) -> str:
-    return "" if is_missing(text) or not text else f"<small>{escape(str(text))}</small>"
-
-
-def _number_cell(value: object, unit: str | None, below: str) -> str:
-    return f'<td class="num">{escape(number(value, unit))}{_small(below)}</td>'
-
-
-def _interval(ends: Sequence[Any]) -> str:
-    if any(is_missing(e) for e in ends):
+def small(text: object) -> str:
+    """A remark in small type, whole where a pointer rests on it; nothing for nothing."""
+    if is_missing(text) or not text:
         return ""
-    low, high = (number(float(e)) for e in ends)
-    return f"{low} to {high}"
-
-
-def _bullet(median: Any, interval: Sequence[Any], level: Any, tone: str) -> str:
-    """A median with its interval on a scale whose upright stroke is the level."""
-    if is_missing(median) or is_missing(level) or not float(level):
-        return ""
-    ends = [median if is_missing(e) else e for e in interval]
-    top = max(1.6 * float(level), 1.08 * max(float(median), *map(float, ends)))
-    at = [4 + 112 * float(v) / top for v in (median, *ends, level)]
-    return (
-        '<svg class="bullet" viewBox="0 0 120 20" aria-hidden="true" '
-        f'style="color:var(--{escape(tone)})">'
-        '<line x1="4" y1="10" x2="116" y2="10" stroke="var(--rule)" stroke-width="3"/>'
-        f'<line x1="{at[1]:.1f}" y1="10" x2="{at[2]:.1f}" y2="10" stroke="currentColor" '
-        'stroke-width="3" opacity=".55"/>'
-        f'<line x1="{at[3]:.1f}" y1="1" x2="{at[3]:.1f}" y2="19" stroke="var(--ink)" '
-        'stroke-width="2"/>'
-        f'<circle cx="{at[0]:.1f}" cy="10" r="4.5" fill="currentColor"/></svg>'
-    )
+    words = str(text)
+    cut = words if len(words) <= _LONG else f"{words[: _LONG - 1]}…"
+    return f'<small title="{escape(words, quote=True)}">{escape(cut)}</small>'
 
 
 def findings(rows: pd.DataFrame, *, title: str | None = None, max_rows: int = 12) -> Html:
@@ -212,7 +134,7 @@ def findings(rows: pd.DataFrame, *, title: str | None = None, max_rows: int = 12
     left = len(rows) - max_rows
     notes = [f"{left:,} more findings are not shown."] if left > 0 else []
     text = "; ".join(str(t) for t in ordered["title"].head(max_rows))
-    return Html(_framed(title, _head(heads, [False] * 5), body, notes), f"Findings: {text}")
+    return Html(framed(title, head_cells(heads, [False] * 5), body, notes), f"Findings: {text}")
 
 
 def _finding_row(row: Mapping[Any, Any]) -> str:
@@ -220,9 +142,9 @@ def _finding_row(row: Mapping[Any, Any]) -> str:
     state = str(getattr(row.get("state"), "value", row.get("state") or "open"))
     cells = [
         f"<td>{chip(row.get('severity'))}</td>",
-        f"<td><b>{escape(str(row.get('title') or ''))}</b>{_small(row.get('summary'))}</td>",
+        f"<td><b>{escape(str(row.get('title') or ''))}</b>{small(row.get('summary'))}</td>",
         f"<td>{escape(', '.join(where)) or MISSING}</td>",
-        f'<td class="num">{escape(number(row.get("opened_at")))}</td>',
+        f'<td class="fixed">{escape(number(row.get("opened_at")))}</td>',
         f"<td>{escape(state)}</td>",
     ]
     return f"<tr>{''.join(cells)}</tr>"

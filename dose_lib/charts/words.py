@@ -48,7 +48,7 @@ _LABELS = {
     "agd_left_mgy": "AGD, left breast",
     "agd_right_mgy": "AGD, right breast",
     "agd_both_mgy": "AGD",
-    "agd_max_breast_mgy": "AGD, breast with more dose",
+    "agd_per_breast_mgy": "AGD per breast",
     "dose_of_level_percent": "Dose in percent of the reference level",
     "dlp": "DLP",
     "ctdi_vol": "CTDIvol",
@@ -97,7 +97,7 @@ class Word(NamedTuple):
 
 # Columns that are computed for a page and so are in no record of the contract.
 _COMPUTED = {
-    "agd_max_breast_mgy": "mGy",
+    "agd_per_breast_mgy": "mGy",
     "local_drl_mgy_cm": "mGy.cm",
     "national_drl_mgy_cm": "mGy.cm",
 }

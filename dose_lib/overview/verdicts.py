@@ -11,7 +11,7 @@ from dose_lib.charts.words import printed_unit
 from dose_lib.compare import Comparison, Status, Verdict
 from dose_lib.overview.exams import Activity
 from dose_lib.overview.period import Period
-from dose_lib.reference import Kind, Per, Quantity
+from dose_lib.reference import Kind, Per, Quantity, Reason
 from dose_lib.settings import load_settings
 
 if TYPE_CHECKING:
@@ -32,6 +32,25 @@ _ORDER = (
     Status.NO_VERDICT,
 )
 _ABOVE = _ORDER[:2]
+_REASONS = {
+    Reason.NO_LEVEL: "there is no such level",
+    Reason.NOT_IN_FORCE: "no level was in force",
+    Reason.NOT_COMPARABLE: "the level is not for whole exams",
+    Reason.AMBIGUOUS: "several levels could be meant",
+    Reason.NOT_SIGNED_OFF: "the site has not signed off the level",
+    Reason.LEVEL_PHANTOM: "the phantom of the level is not stated",
+    Reason.EXAM_PHANTOM: "the phantom of the exams is not stated",
+    Reason.PHANTOM_MISMATCH: "exams and level are on different phantoms",
+    Reason.MIXED_PHANTOMS: "two phantoms were mixed in the exams",
+    Reason.NOMINAL_SIZE: "the level is for one nominal size",
+    Reason.SIZE_UNKNOWN: "the weight of patients is not recorded",
+    Reason.SIZE_OUTSIDE: "patients are outside the size bands",
+    Reason.SIZE_NOT_STANDARD: "patients are not of standard size",
+    Reason.AGE_UNKNOWN: "the age of patients is not recorded",
+    Reason.NO_QUANTITY: "the exams do not state the quantity",
+    Reason.PER_MISMATCH: "the level is per scan, the dose per exam",
+    Reason.TOO_FEW: "there are too few patients",
+}
 
 
 class Practice(NamedTuple):
@@ -60,30 +79,27 @@ def _rank(verdict: Verdict) -> int:
     return _ORDER.index(verdict.status)
 
 
-def verdict_table(comparison: Comparison, *, max_without: int = 6) -> pd.DataFrame:
-    """Verdicts for `charts.verdicts`: what is to be acted on first, then the rest.
+def verdict_table(comparison: Comparison, *, max_without: int = 8) -> pd.DataFrame:
+    """Verdicts for `charts.verdicts`, without rows from which nothing is learnt.
 
-    Parameters
-    ----------
-    comparison
-        From `compare_practice`.
-    max_without
-        Rows without a verdict that are kept, those with the most exams; what is left out is
-        `n_without` of `Summary`.
+    Left out are the facility where none of its rooms has a verdict, a quantity without a level
+    in a room that is compared by another, and all but the `max_without` largest practices
+    without a verdict.
     """
     frame = comparison.to_frame()
     if frame.empty:
         return frame
-    rank = frame["status"].map({str(s): i for i, s in enumerate(_ORDER)})
-    frame = frame.assign(rank=rank).sort_values(
-        ["rank", "procedure_name", "name", "quantity"], kind="stable"
-    )
-    judged = frame[frame["status"] != Status.NO_VERDICT.value]
-    without = frame[frame["status"] == Status.NO_VERDICT.value]
-    without = without.sort_values("n_all", ascending=False, kind="stable").head(max_without)
-    import pandas as pd
-
-    return pd.concat([judged, without], ignore_index=True).drop(columns="rank")
+    is_silent = frame["status"] == Status.NO_VERDICT.value
+    practice = frame["procedure_name"] + "\x1f" + frame["name"].fillna("")
+    has_level = practice[frame["level"].notna()]
+    is_idle = is_silent & frame["level"].isna() & practice.isin(has_level)
+    is_idle |= is_silent & (frame["unit"] == "facility")
+    # Of a practice without any level one row says so.
+    is_idle |= is_silent & frame["level"].isna() & practice.duplicated()
+    judged = set(practice[~is_silent])
+    sizes = frame[~is_idle & ~practice.isin(judged)].groupby(practice)["n_all"].max()
+    kept = judged | set(sizes.sort_values(ascending=False, kind="stable").index[:max_without])
+    return frame[~is_idle & practice.isin(kept)].reset_index(drop=True)
 
 
 def answer(comparison: Comparison, done: Activity, when: Period, *, levels: str) -> str:
@@ -134,7 +150,7 @@ def _by_ratio(practice: Practice) -> float:
 def _named(practice: Practice) -> str:
     v = practice.verdict
     unit = printed_unit(v.dose_unit)
-    level = "" if v.level is None else f", level {number(v.level.value)}"
+    level = "" if v.level is None else f", level {v.level.value:g}"
     return f"{v.procedure_name} in {v.name} (median {number(v.figures.median, unit)}{level})"
 
 
@@ -143,10 +159,10 @@ def _why_none(found: Iterable[Practice]) -> str:
     silent = [p.verdict for p in found if p.verdict.status is Status.NO_VERDICT]
     if not silent:
         return ""
-    reasons = [v.reason.value.replace("_", " ") for v in silent if v.reason is not None]
+    reasons = [_REASONS.get(v.reason, v.reason.value) for v in silent if v.reason is not None]
     common = max(sorted(set(reasons)), key=reasons.count, default="")
     verb = "has" if len(silent) == 1 else "have"
-    because = f", mostly because: {common}" if common else ""
+    because = f", mostly because {common}" if common else ""
     return f"{_practices(len(silent))} {verb} no verdict{because}."
 
 

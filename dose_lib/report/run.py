@@ -156,6 +156,7 @@ def _execute(
                 progress_bar=False,
                 log_output=False,
                 cwd=str(path.parent),
+                execution_timeout=settings.report_cell_timeout_s,
                 kernel_env=environment,
                 on_cell=on_cell,
             )
@@ -163,6 +164,12 @@ def _execute(
             kept = base.with_suffix(".failed.ipynb")
             write_whole(kept, out.read_bytes())
             raise _failure(path, error, kept) from None
+        except TimeoutError:
+            raise ReportError(
+                f"a cell took longer than {settings.report_cell_timeout_s:g} s",
+                where=path.name,
+                todo="Narrow the period, or raise report_cell_timeout_s",
+            ) from None
         except RuntimeError as error:
             raise ReportError(f"the kernel ended ({error})", where=path.name) from None
 

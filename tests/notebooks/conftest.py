@@ -59,7 +59,7 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
 def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a department's exams; for tests that only read."""
     home = tmp_path_factory.mktemp("filled") / "home"
-    fill(load_settings(home), department())
+    fill(load_settings(home), department(), with_levels=True)
     return home
 
 

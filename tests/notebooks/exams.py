@@ -13,11 +13,12 @@ from dose_lib.keys import device_key, part_key
 from dose_lib.records import Device, Finding, Part, Patient, Severity, SourceObject, Totals
 from dose_lib.records.ct import CtEvent
 from dose_lib.records.enums import CtAcquisitionType, Modality, Phantom, Sex
+from dose_lib.reference import load_levels, sign_off
 from dose_lib.settings import Settings
 from dose_lib.store import Incoming, Store
 
 LAST_DAY = datetime(2026, 11, 22, 18, 0)
-MEDIANS = {"CT Head": 780.0, "CT Chest": 300.0, "CT Abdomen Pelvis": 560.0, "CTPA": 270.0}
+MEDIANS = {"CT Head": 640.0, "CT Chest": 250.0, "CT Abdomen Pelvis": 430.0, "CTPA": 270.0}
 REGIONS = {
     "CT Head": "head",
     "CT Chest": "chest",
@@ -142,15 +143,39 @@ def _last_of_each(parts: object) -> tuple[Part, ...]:
     return tuple({p.part_key: p for p in parts}.values())  # type: ignore[attr-defined]
 
 
-def fill(settings: Settings, parts: Sequence[Part], *, with_finding: bool = True) -> None:
-    """Commit exams and close the store again."""
+def fill(
+    settings: Settings,
+    parts: Sequence[Part],
+    *,
+    with_finding: bool = True,
+    with_levels: bool = False,
+) -> None:
+    """Commit exams and close the store again; `with_levels`: the site has signed and own ones."""
     store = open_store(settings)
     try:
         store.commit(incoming(parts))
+        if with_levels:
+            write_local_levels(settings)
+            signed = sign_off(load_levels(settings), "GB-UKHSA-NDRL", author="physicist")
+            store.decide(signed)
         if with_finding and parts:
             store.add_findings([child_finding(parts[0])])
     finally:
         store.close()
+
+
+def write_local_levels(settings: Settings) -> None:
+    """Levels of the site's own, in the template that sites use."""
+    rows = [
+        ("CT Head", "DLP", "16cm", 720.0),
+        ("CT Chest", "DLP", "32cm", 270.0),
+        ("CT Abdomen Pelvis", "DLP", "32cm", 480.0),
+    ]
+    folder = settings.site_dir / "drl"
+    folder.mkdir(parents=True, exist_ok=True)
+    head = "drl_set,modality,procedure,population,phantom,quantity,statistic,value,unit,per,edition"
+    lines = [f"LOCAL,CT,{p},adult,{ph},{q},p75,{v},mGy.cm,exam,2026" for p, q, ph, v in rows]
+    (folder / "local.csv").write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
 
 
 def child_finding(part: Part) -> Finding:

@@ -273,7 +273,8 @@ VERDICTS = pd.DataFrame(
 
 
 def test_each_verdict_has_sign_and_word_beside_its_colour() -> None:
-    body = charts.verdicts(VERDICTS, small_cell_n=5).body
+    rows = VERDICTS.assign(name=[f"Room {i}" for i in range(len(VERDICTS))])
+    body = charts.verdicts(rows, small_cell_n=5).body
     for words in (
         "✓ Within the level",
         "◐ Within, optimisation possible",
@@ -282,18 +283,36 @@ def test_each_verdict_has_sign_and_word_beside_its_colour() -> None:
         "○ No verdict",
     ):
         assert words in body
+    assert body.index("Consistently above") < body.index("Within the level")
     assert "372 mGy·cm" in body
-    assert "352 to 398" in body
-    assert body.count("because of this") == 1  # only where there is no verdict
-    assert body.count("note of this") == 4
-    assert "DLP, adult" in body
+    assert "352 to 398; level 350" in body
+    assert body.count(">because of this<") == 1  # only where there is no verdict
+    assert body.count(">note of this<") == 1  # once a procedure
+    assert "Levels: UKHSA 2022." in body
+
+
+def test_quantities_of_one_room_stand_in_one_line_with_the_gravest_verdict() -> None:
+    first, second = VERDICTS.iloc[[0]], VERDICTS.iloc[[2]]
+    rows = pd.concat([first, second.assign(quantity="ctdi_vol", dose_unit="mGy", median=11.7)])
+    body = charts.verdicts(rows, small_cell_n=5).body
+    assert body.count("<tr>") == 2  # head and one room
+    assert "▲ Above the level" in body
+    assert "✓ Within the level" not in body
+    assert "372 mGy·cm" in body
+    assert "11.7 mGy" in body
 
 
 def test_verdicts_hide_medians_of_few_exams() -> None:
-    body = charts.verdicts(VERDICTS.assign(n=3).tail(1), small_cell_n=5).body
+    body = charts.verdicts(VERDICTS.assign(n=3, n_all=3).tail(1), small_cell_n=5).body
     assert "372" not in body
     assert "352" not in body
     assert "&lt; 5" in body
+
+
+def test_exams_left_out_of_a_comparison_are_said() -> None:
+    body = charts.verdicts(VERDICTS.assign(n_all=101).head(1), small_cell_n=5).body
+    assert ">94<" in body
+    assert ">of 101<" in body
 
 
 def test_findings_are_newest_first_or_said_to_be_none() -> None:

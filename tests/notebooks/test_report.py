@@ -115,6 +115,15 @@ def test_a_kernel_that_dies_is_an_error_of_ours(
         run_notebook(make_notebook("import os\nos._exit(3)"), {}, settings)
 
 
+@pytest.mark.slow
+def test_a_cell_that_takes_too_long_is_given_up(
+    settings: Settings, make_notebook: MakeNotebook
+) -> None:
+    hasty = settings.model_copy(update={"report_cell_timeout_s": 1.0})
+    with pytest.raises(ReportError, match="longer than 1 s"):
+        run_notebook(make_notebook("import time\ntime.sleep(30)"), {}, hasty)
+
+
 def test_parameters_are_refused_before_anything_runs(
     settings: Settings, make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
