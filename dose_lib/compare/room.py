@@ -111,11 +111,17 @@ def _blocked(
     if n < case.least and left_out:
         cause, count = left_out.most_common(1)[0]
         if n == 0 or n + count >= case.least:
-            told = f"{cause.replace('_', ' ')} in {count} exams; {n} left, {case.least} are needed"
+            words = cause.replace("_", " ")
+            told = f"{words} in {in_exams(count)}; {n} left, {case.least} are needed"
             return Reason(cause), told
     if size.reason is not None:
         return size.reason, size.text or ""
-    return (Reason.TOO_FEW, f"{n} exams, {case.least} are needed") if n < case.least else None
+    return (Reason.TOO_FEW, f"{in_exams(n)}, {case.least} are needed") if n < case.least else None
+
+
+def in_exams(n: int) -> str:
+    """A number of exams in words."""
+    return "1 exam" if n == 1 else f"{n} exams"
 
 
 def _verdict(case: Case, unit: Unit, rows: Flags, previous: Status | None) -> Verdict:
