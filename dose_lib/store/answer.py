@@ -8,7 +8,6 @@ which it can interrupt, and the session only carries the result.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,8 +17,9 @@ import pyarrow as pa
 
 from dose_lib.errors import DoseError, QueryRefusedError, QueryTimeoutError, StoreError
 from dose_lib.store.guard import Guard
+from dose_lib.store.watch import Watch
 
-MAX_ANSWER_BYTES = 1 << 30
+MAX_ANSWER_BYTES = 256 << 20
 _ROWS_PER_BATCH = 65_536
 
 _KINDS: dict[str, type[DoseError]] = {
@@ -52,7 +52,7 @@ def failure(error: DoseError) -> Failure:
     return Failure(kind, error.seen, error.expected, error.todo)
 
 
-def answer(con: duckdb.DuckDBPyConnection, guard: Guard, query: str, timeout_s: float) -> pa.Buffer:
+def answer(con: duckdb.DuckDBPyConnection, guard: Guard, query: str, watch: Watch) -> pa.Buffer:
     """Result of a query as an Arrow IPC stream.
 
     Parameters
@@ -63,8 +63,8 @@ def answer(con: duckdb.DuckDBPyConnection, guard: Guard, query: str, timeout_s: 
         Judges the query first.
     query
         One SELECT.
-    timeout_s
-        Seconds after which it is stopped.
+    watch
+        Stops it if it takes too long or too much memory.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def answer(con: duckdb.DuckDBPyConnection, guard: Guard, query: str, timeout_s: 
     StoreError
         If DuckDB cannot run it, or the answer needs too much memory.
     """
-    with _deadline(con, timeout_s):
+    with _watched(con, watch):
         guard.check(con, query)
         return _stream(con.execute(query))
 
@@ -95,37 +95,33 @@ def _stream(con: duckdb.DuckDBPyConnection) -> pa.Buffer:
 
 
 @contextmanager
-def _deadline(con: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
-    """Interrupt the connection after a time; DuckDB's errors become ours."""
-    is_over = threading.Event()
+def _watched(con: duckdb.DuckDBPyConnection, watch: Watch) -> Iterator[None]:
+    """Limit what runs on the connection; DuckDB's errors become ours."""
+    with watch.over(con) as verdict:
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, RuntimeError, MemoryError) as error:
+            if verdict.is_too_large:
+                raise _too_large("stopped before the machine ran out of it") from None
+            if verdict.is_too_late:
+                raise QueryTimeoutError(
+                    f"the query took longer than {watch.timeout_s:g} s and was stopped",
+                    todo="Ask for a shorter period or fewer groups, or raise store_query_timeout_s",
+                ) from None
+            raise _ours(error) from None
 
-    def stop() -> None:
-        is_over.set()
-        con.interrupt()
 
-    timer = threading.Timer(timeout_s, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException, RuntimeError, MemoryError) as error:
-        if is_over.is_set():
-            raise QueryTimeoutError(
-                f"the query took longer than {timeout_s:g} s and was stopped",
-                todo="Ask for a shorter period or fewer groups, or raise store_query_timeout_s",
-            ) from None
-        raise _ours(error) from None
-    finally:
-        timer.cancel()
+def _too_large(detail: str) -> StoreError:
+    return StoreError(
+        f"the query needs more memory than it may use ({detail})",
+        todo="Ask for fewer columns or groups, or raise store_memory",
+    )
 
 
 def _ours(error: BaseException) -> StoreError:
     text = " ".join(str(error).split())[:500]
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
-        return StoreError(
-            f"the query needs more memory than it may use ({text})",
-            todo="Ask for fewer columns or groups, or raise store_memory",
-        )
+        return _too_large(text)
     if isinstance(error, duckdb.PermissionException):
         return QueryRefusedError(text)
     return StoreError(f"the query cannot be answered ({text})")

@@ -13,6 +13,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 
 import msgspec
 
@@ -28,6 +29,16 @@ _SECONDS_PER_REQUEST = 10
 Decide = Callable[[Sequence[Decision]], Sequence[Decision]]
 
 
+class _Server(ThreadingHTTPServer):
+    """Without the name service: the standard class asks it for a name at start."""
+
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
+
+
 class Door:
     """A running door.
 
@@ -40,8 +51,7 @@ class Door:
     def __init__(self, decide: Decide) -> None:
         token = secrets.token_urlsafe(32)
         handler = type("Handler", (_Handler,), {"decide": staticmethod(decide), "token": token})
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server((LOOPBACK, 0), handler)
         port = self._server.server_address[1]
         self.endpoint = Endpoint(f"http://{LOOPBACK}:{port}/decisions", token, os.getpid())
         self._thread = threading.Thread(

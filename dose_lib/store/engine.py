@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from dose_lib.errors import StoreError, StoreInUseError
+from dose_lib.errors import SettingsError, StoreError, StoreInUseError
 
 _HOLDER = re.compile(r"held in .*?\(PID (\d+)\)")
 
@@ -39,6 +39,24 @@ def open_file(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnecti
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET python_enable_replacements = false")
     return con
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS |= {f"{u}i": 1024**n for n, u in enumerate("kmgt", start=1)}
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes of a size as DuckDB takes it: 512MB, 2 GiB.
+
+    Raises
+    ------
+    SettingsError
+        If it is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b\s*", text, re.IGNORECASE)
+    if match is None or match.group(2).lower() not in _UNITS:
+        raise SettingsError(f"store_memory = {text!r} is no size", expected="such as 2GB or 512MB")
+    return int(float(match.group(1)) * _UNITS[match.group(2).lower()])
 
 
 def missing(path: Path) -> StoreError:

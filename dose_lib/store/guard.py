@@ -18,6 +18,7 @@ import duckdb
 import msgspec
 
 from dose_lib.errors import QueryRefusedError, StoreError, did_you_mean
+from dose_lib.store.lengths import too_long
 
 MAX_QUERY_BYTES = 1_000_000
 
@@ -128,6 +129,8 @@ class Guard:
         name = str(node["function_name"]).lower()
         is_window = node.get("class") == "WINDOW" and node.get("type") != "WINDOW_AGGREGATE"
         if name in self._admitted or is_window:
+            if why := too_long(name, node.get("children") or []):
+                raise _refused(why)
             return
         near = get_close_matches(name, self._admitted, n=1, cutoff=0.8)
         raise _refused(f"the function {name!r}", f"did you mean {near[0]!r}?" if near else None)
@@ -158,7 +161,12 @@ def parse_select(con: duckdb.DuckDBPyConnection, query: str) -> Node:
         row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()
     except duckdb.Error as error:
         raise StoreError(f"the query is not understood ({_line(str(error))})") from None
-    tree: Node = msgspec.json.decode(row[0]) if row else {"error": True}
+    try:
+        tree: Node = msgspec.json.decode(row[0]) if row else {"error": True}
+    except RecursionError:
+        raise _refused(
+            "expressions nested this deep", "Write the query in steps, by WITH"
+        ) from None
     if tree.get("error"):
         message = str(tree.get("error_message", "no message"))
         if tree.get("error_type") == "parser":

@@ -18,8 +18,9 @@ from dose_lib.errors import StoreInUseError
 from dose_lib.settings import Settings
 from dose_lib.store.answer import answer
 from dose_lib.store.endpoint import Endpoint, read_endpoint, store_endpoint_file
-from dose_lib.store.engine import load_quack, missing, open_file
+from dose_lib.store.engine import load_quack, memory_bytes, missing, open_file
 from dose_lib.store.guard import Guard
+from dose_lib.store.watch import Watch
 from dose_lib.store.wire import OwnerGoneError, fetch
 
 # How long an owner may take to come up: opening, migrating, locking down.
@@ -166,7 +167,8 @@ def query_file(path: Path, sql: str, settings: Settings) -> pa.Table:
     try:
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
-        stream = answer(con, Guard(con), sql, settings.store_query_timeout_s)
+        limit = 2 * memory_bytes(settings.store_memory)
+        stream = answer(con, Guard(con), sql, Watch(settings.store_query_timeout_s, limit))
         return pa.ipc.open_stream(stream).read_all()
     finally:
         con.close()

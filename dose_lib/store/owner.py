@@ -150,18 +150,31 @@ class Store:
         found = dict(self.sql("SELECT status, count(*) FROM object GROUP BY status"))
         return {status: int(found.get(status.value, 0)) for status in Status}
 
-    def serve(self) -> Service:
-        """Let other processes of this user read, and hand in decisions; see `store.serve`.
+    def serve(self, *, is_dedicated: bool = False) -> Service:
+        """Let other processes of this user read, and hand in decisions.
+
+        Locks the store down first (see the module `serve`); this cannot be undone before
+        it is closed.
+
+        Parameters
+        ----------
+        is_dedicated
+            True if this process does nothing but own the store. Its address space is then
+            limited, so that a query that builds huge values fails instead of having the
+            kernel end a process. Child processes inherit the limit, and browsers cannot
+            live with it.
 
         Raises
         ------
         ServiceError
-            If it is served already, or a port is taken.
+            If it is served already.
+        PortInUseError
+            If the port is taken.
         """
         from dose_lib.store.serve import start
 
         with self._lock:
-            self._service = start(self, self._con)
+            self._service = start(self, self._con, is_dedicated=is_dedicated)
             return self._service
 
     @property
@@ -219,7 +232,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 
 def _default_merge() -> Merge:
-    from dose_lib.dicom import merge
+    from dose_lib.dicom.merge import merge
 
     return merge
 

@@ -15,12 +15,14 @@ what a client could use (DESIGN §5):
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import threading
 from typing import TYPE_CHECKING
 
 import duckdb
 import msgspec
+import psutil
 
 from dose_lib.errors import DoseError, QueryTimeoutError, ServiceError
 from dose_lib.store.answer import answer, failure
@@ -33,8 +35,9 @@ from dose_lib.store.endpoint import (
     store_endpoint_file,
     write_endpoint,
 )
-from dose_lib.store.engine import load_quack
+from dose_lib.store.engine import load_quack, memory_bytes
 from dose_lib.store.guard import Guard
+from dose_lib.store.watch import Watch
 from dose_lib.store.wire import fetch
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 
 # Queries that run at once; more wait for their turn. DuckDB spreads each over all cores.
 _AT_ONCE = 4
+
+# Address space beyond DuckDB's memory: stacks and heaps of the server's threads.
+_HEADROOM_BYTES = 2 << 30
 
 _ADMITS = """
     CREATE OR REPLACE MACRO dose_admits(session_id, query) AS
@@ -76,8 +82,8 @@ class Service:
         self._con.execute("CALL quack_stop(?)", [self.endpoint.url])
 
 
-def start(store: Store, con: duckdb.DuckDBPyConnection) -> Service:
-    """Lock the opened store down and serve it on loopback.
+def start(store: Store, con: duckdb.DuckDBPyConnection, *, is_dedicated: bool = False) -> Service:
+    """Lock the opened store down and serve it on loopback; see `Store.serve`.
 
     Raises
     ------
@@ -96,6 +102,8 @@ def start(store: Store, con: duckdb.DuckDBPyConnection) -> Service:
     token, url = secrets.token_urlsafe(32), f"quack:localhost:{port}"
     con.execute("CALL quack_serve(?, token = ?)", [url, token])
     _check_is_ours(url, token)
+    if is_dedicated:
+        _limit_process(4 * memory_bytes(store.settings.store_memory) + _HEADROOM_BYTES)
     service = Service(store, con, url, token)
     service.publish()
     return service
@@ -104,7 +112,8 @@ def start(store: Store, con: duckdb.DuckDBPyConnection) -> Service:
 def _lock_down(store: Store, con: duckdb.DuckDBPyConnection) -> None:
     settings = store.settings
     load_quack(con)
-    _add_answer(con, settings.store_query_timeout_s)
+    watch = Watch(settings.store_query_timeout_s, 2 * memory_bytes(settings.store_memory))
+    _add_answer(con, watch)
     con.execute(_ADMITS)
     for name, value in (
         ("memory_limit", settings.store_memory),
@@ -125,7 +134,7 @@ def _text(value: str) -> str:
     return value.replace("'", "''")
 
 
-def _add_answer(con: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
+def _add_answer(con: duckdb.DuckDBPyConnection, watch: Watch) -> None:
     """Register `dose_answer(query)`: why there is no answer as JSON, or the Arrow stream."""
     guard = Guard(con)
     # Never runs anything itself, so that opening further cursors never waits for the writer.
@@ -133,15 +142,15 @@ def _add_answer(con: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
     turns = threading.BoundedSemaphore(_AT_ONCE)
 
     def dose_answer(query: str) -> dict[str, str | bytes | None]:
-        if not turns.acquire(timeout=timeout_s):
+        if not turns.acquire(timeout=watch.timeout_s):
             busy = QueryTimeoutError(
-                f"{_AT_ONCE} other queries kept the store busy for {timeout_s:g} s",
+                f"{_AT_ONCE} other queries kept the store busy for {watch.timeout_s:g} s",
                 todo="Try again; look for the query that takes so long",
             )
             return {"failure": _packed(busy), "stream": None}
         cursor = readers.cursor()
         try:
-            stream = answer(cursor, guard, query, timeout_s)
+            stream = answer(cursor, guard, query, watch)
         except DoseError as error:
             return {"failure": _packed(error), "stream": None}
         finally:
@@ -160,6 +169,19 @@ def _add_answer(con: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
 
 def _packed(error: DoseError) -> str:
     return msgspec.json.encode(failure(error)).decode()
+
+
+def _limit_process(growth_bytes: int) -> None:
+    """Let this process take so much more address space, then fail allocations.
+
+    What a query builds inside one step of DuckDB is neither counted by it nor can be
+    interrupted. Without this limit the kernel would end this process or another; with it
+    the query fails.
+    """
+    limit = psutil.Process().memory_info().vms + growth_bytes
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def _check_is_ours(url: str, token: str) -> None:

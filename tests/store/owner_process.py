@@ -34,7 +34,7 @@ def main() -> None:
     for number in range(int(values.get("exams", 0))):
         store.commit([incoming(ct_part(f"1.2.{number}", (1, 2, 3)), number=number)])
     if "--no-serve" not in options:
-        store.serve()
+        store.serve(is_dedicated=True)
     say(ready=True, pid=os.getpid())
     done = 0
     for line in sys.stdin:
