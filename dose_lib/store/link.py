@@ -26,6 +26,9 @@ from dose_lib.store.wire import OwnerGoneError, fetch
 # How long an owner may take to come up: opening, migrating, locking down.
 _PATIENCE_S = 8.0
 _PAUSE_S = 0.1
+# Connections of one process to one file share their configuration: a second one, opened by
+# another thread while the first is locked, could not be set up.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Link(Protocol):
@@ -163,12 +166,13 @@ def query_file(path: Path, sql: str, settings: Settings) -> pa.Table:
     """Result of one SELECT from a store file, under the same rules as from the owner."""
     if not path.exists():
         raise missing(path)
-    con = open_file(path, read_only=True)
-    try:
-        con.execute("SET enable_external_access = false")
-        con.execute("SET lock_configuration = true")
-        limit = 2 * memory_bytes(settings.store_memory)
-        stream = answer(con, Guard(con), sql, Watch(settings.store_query_timeout_s, limit))
-        return pa.ipc.open_stream(stream).read_all()
-    finally:
-        con.close()
+    with _ONE_AT_A_TIME:
+        con = open_file(path, read_only=True)
+        try:
+            con.execute("SET enable_external_access = false")
+            con.execute("SET lock_configuration = true")
+            limit = 2 * memory_bytes(settings.store_memory)
+            stream = answer(con, Guard(con), sql, Watch(settings.store_query_timeout_s, limit))
+            return pa.ipc.open_stream(stream).read_all()
+        finally:
+            con.close()

@@ -291,3 +291,16 @@ def test_ctrl_c_is_heard(settings: Settings) -> None:
         timeout=60,
     )
     assert out.stdout.strip() == "heard True", out.stderr
+
+
+def test_threads_of_one_process_may_read_the_file_at_once(settings: Settings) -> None:
+    """A dashboard looks for new data while its notebook runs."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    Store.open(settings).close()
+
+    def count(_: int) -> int:
+        return int(connect(settings=settings).table("studies").count().execute())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(count, range(12))) == [0] * 12
