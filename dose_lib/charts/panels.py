@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from dose_lib.charts.levels import LevelLine
@@ -48,6 +49,8 @@ def panels(
     """
     given = levels or {}
     names = largest(table, panel, top) if len(table) else []
+    if "is_wide" in signature(draw).parameters:
+        words = {"is_wide": len(names) < 2, **words}
     return show(
         *(
             draw(

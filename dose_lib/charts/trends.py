@@ -21,6 +21,7 @@ from dose_lib.charts.fragments import Html
 from dose_lib.charts.levels import (
     LevelLine,
     band_sample,
+    gutter_for_words,
     legend,
     level_words,
     line_sample,
@@ -45,6 +46,7 @@ def trend(
     title: str | None = None,
     source: str | None = None,
     small_cell_n: int | None = None,
+    is_wide: bool = True,
 ) -> Chart | Html:
     """A number over time: bucket medians with the rolling median and 75th percentile.
 
@@ -62,6 +64,8 @@ def trend(
         Days of the rolling window.
     levels, title, source, small_cell_n
         As in `box`.
+    is_wide
+        False where it will stand beside another picture.
     """
     limit = limit_of_site() if small_cell_n is None else small_cell_n
     words = word(value)
@@ -82,7 +86,7 @@ def trend(
     top = upper([*data[[c for c in ("p75", "median") if c in data]].max(), *values(levels)])
     first = min(data.iloc[:, 0].min(), kept["time"].min()).floor("D")
     last = max(data.iloc[:, 0].max(), kept["time"].max()).ceil("D")
-    gutter = (last - first) * (0.24 if levels else 0.02)
+    gutter = (last - first) * gutter_for_words(levels, words.unit, is_wide=is_wide)
     strokes += _level_rows(levels, words.unit, (first, last), top)
     picture = draw.frame(
         overlay(strokes),
@@ -110,6 +114,7 @@ def trend(
             top,
         ),
         height=340,
+        is_wide=is_wide,
         words=_last_words(data, words.unit),
     )
 

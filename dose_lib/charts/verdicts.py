@@ -105,7 +105,8 @@ def _procedure(group: Sequence[Sequence[Row]], quantities: Sequence[str], limit:
 def _room(room: Sequence[Row], quantities: Sequence[str], limit: int) -> str:
     gravest = room[0]
     is_facility = gravest.get("unit") == "facility"
-    where = "All rooms" if is_facility else escape(str(gravest.get("name")))
+    is_all = gravest.get("unit") in ("facility", "procedure")
+    where = "All rooms" if is_all else escape(str(gravest.get("name")))
     n, n_all = (max(_count(row, name) for row in room) for name in ("n", "n_all"))
     by_quantity = {str(row["quantity"]): row for row in room}
     cells = [
@@ -126,7 +127,7 @@ def _compared(n: int, n_all: int, limit: int) -> str:
     """Exams compared, and of how many where some were left out (size, phantom, ...)."""
     if max(n, n_all) < limit:
         return f"&lt; {limit}"
-    return f"{n:,}{small(f'of {n_all:,}') if n_all > n else ''}"
+    return f"{n:,}{small(f'of {n_all:,}')}" if n_all > n > 0 else f"{max(n, n_all):,}"
 
 
 def _reason(row: Row) -> Any:

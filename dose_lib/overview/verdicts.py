@@ -84,22 +84,30 @@ def verdict_table(comparison: Comparison, *, max_without: int = 8) -> pd.DataFra
 
     Left out are the facility where none of its rooms has a verdict, a quantity without a level
     in a room that is compared by another, and all but the `max_without` largest practices
-    without a verdict.
+    without a verdict. A procedure without any level has one row for all its rooms.
     """
+    import pandas as pd
+
     frame = comparison.to_frame()
     if frame.empty:
         return frame
-    is_silent = frame["status"] == Status.NO_VERDICT.value
-    practice = frame["procedure_name"] + "\x1f" + frame["name"].fillna("")
-    has_level = practice[frame["level"].notna()]
-    is_idle = is_silent & frame["level"].isna() & practice.isin(has_level)
-    is_idle |= is_silent & (frame["unit"] == "facility")
-    # Of a practice without any level one row says so.
-    is_idle |= is_silent & frame["level"].isna() & practice.duplicated()
-    judged = set(practice[~is_silent])
-    sizes = frame[~is_idle & ~practice.isin(judged)].groupby(practice)["n_all"].max()
-    kept = judged | set(sizes.sort_values(ascending=False, kind="stable").index[:max_without])
-    return frame[~is_idle & practice.isin(kept)].reset_index(drop=True)
+    has_level = frame["procedure_name"].isin(frame.loc[frame["level"].notna(), "procedure_name"])
+    rooms = frame[has_level & frame["level"].notna()]
+    is_silent = rooms["status"] == Status.NO_VERDICT.value
+    rooms = rooms[~(is_silent & (rooms["unit"] == "facility"))]
+    practice = rooms["procedure_name"] + "\x1f" + rooms["band"] + "\x1f" + rooms["name"]
+    judged = set(practice[rooms["status"] != Status.NO_VERDICT.value])
+    sizes = rooms[~practice.isin(judged)].groupby(practice)["n_all"].max().sort_values()
+    kept = rooms[practice.isin(judged | set(sizes.index[-max_without:]))]
+    without = [_one_row(part) for _, part in frame[~has_level].groupby("procedure_name")]
+    return pd.concat([kept, *without], ignore_index=True)
+
+
+def _one_row(rows: pd.DataFrame) -> pd.DataFrame:
+    """A procedure that no level is for: the exams of all its rooms, by its first quantity."""
+    first = rows[rows["quantity"] == rows["quantity"].iloc[0]]
+    first = first[first["unit"] != "facility"]
+    return first.head(1).assign(unit="procedure", name="all rooms", n_all=first["n_all"].sum())
 
 
 def answer(comparison: Comparison, done: Activity, when: Period, *, levels: str) -> str:
