@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from struct import Struct, calcsize
 
 from dose_lib.dicom.tags import BINARY, SpecificCharacterSet
-from dose_lib.dicom.text import clean, codecs_of, decode, read_numbers
+from dose_lib.dicom.text import clean, codecs_of, decode, is_declared_wrong, read_numbers
 from dose_lib.errors import ReadError, TruncatedError
 
 MAX_DEPTH = 64  # deepest nesting of items that is read; real reports have fewer than 12
@@ -44,13 +44,14 @@ class Source:
     looked at a fixed number of times however deep such items are nested.
     """
 
-    __slots__ = ("_ends", "_inner", "data", "explicit")
+    __slots__ = ("_ends", "_inner", "data", "explicit", "is_misdeclared")
 
     def __init__(self, data: bytes, *, explicit: bool) -> None:
         self.data = data
         self.explicit = explicit
         self._ends: dict[int, int] = {}
         self._inner: Source | None = None
+        self.is_misdeclared = False
 
     def spans(self, pos: int, end: int, depth: int = 0, stop_at: int = _ITEM) -> dict[int, Span]:
         """Tag and place of each element from `pos` to `end`; the first of a repeated tag wins.
@@ -134,6 +135,12 @@ class Source:
             yield first, last
             pos = following
 
+    def text(self, raw: bytes, codecs: tuple[str, ...]) -> str | None:
+        """Text of a value; remembers whether any was not in the declared character set."""
+        if not raw.isascii() and is_declared_wrong(raw, codecs):
+            self.is_misdeclared = True
+        return clean(decode(raw, codecs))
+
     def inner(self, vr: bytes, start: int) -> Source:
         """How a sequence is encoded that starts at `start`: one sent as UN is implicit VR."""
         if vr != b"UN" or not self.explicit or self.data[start + 12 : start + 14] in _SHORT_VRS:
@@ -213,7 +220,7 @@ class DataSet:
     def text(self, tag: int) -> str | None:
         """Text of a value, several values with their backslashes; None if empty."""
         raw = self.raw(tag)
-        return clean(decode(raw, self.codecs)) if raw else None
+        return self.source.text(raw, self.codecs) if raw else None
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """Values of a text element, empty ones left out."""

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from dose_lib import keys
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.attributes import Attribute, Attributes
+from dose_lib.dicom.checks import check_events
+from dose_lib.dicom.computed import compute_derived
 from dose_lib.dicom.dialects import Maker
 from dose_lib.dicom.elements import DataSet
 from dose_lib.dicom.events import protocol_names, wall_clock
@@ -136,6 +138,7 @@ def make_part(
     values.pop("started_at", None)
     values.pop("ended_at", None)
     values.setdefault("protocol_names", protocol_names(content.events))
+    check_events(reading, content.events)
     part = Part(
         part_key=part_key,
         study_uid=exam.study_uid,
@@ -146,6 +149,7 @@ def make_part(
         other_devices=exam.other_devices,
         patient=patient,
         totals=with_sources(content.totals),
+        derived=compute_derived(content.events, patient),
         events=tuple(with_sources(e) for e in content.events),
         **values,
     )

@@ -130,6 +130,8 @@ def _read(
         size_source=_SIZE_SOURCES.get(content.kind, SizeSource.SR),
         content=content.patient,
     )
+    if opened.source.is_misdeclared:
+        reading.note("character_set", "(0008,0005)", header.text(t.SpecificCharacterSet))
     source = _source(reading, opened, head, content, file)
     source = replace(source, sha256=hashlib.sha256(data).hexdigest())
     exam = Exam(study_uid, source, device, others, patient, identity)

@@ -13,7 +13,7 @@ from functools import cache
 from dose_lib.codes import fold
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.elements import DataSet, Span
-from dose_lib.dicom.text import clean, decode
+from dose_lib.dicom.text import decode
 from dose_lib.records.source import Code
 
 # A code as sent with its folded key (empty where the item is empty).
@@ -250,7 +250,7 @@ class TreeReader:
     def _text(self, span: Span | None) -> str | None:
         if span is None:
             return None
-        return clean(decode(self.source.data[span[1] : span[2]], self.codecs))
+        return self.source.text(self.source.data[span[1] : span[2]], self.codecs)
 
 
 _TEXT_VALUES = (t.TextValue, t.UID, t.DateTime, t.PersonName, t.Date, t.Time)
