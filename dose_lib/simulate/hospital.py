@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
+from heapq import heappop, heappush
 from pathlib import Path
 from random import Random
 
@@ -12,7 +13,7 @@ import msgspec
 
 from dose_lib.records import Device, Modality
 from dose_lib.simulate.ct_exam import ct_content, ct_dose, technique_of, used_technique
-from dose_lib.simulate.exam import Exam, Report
+from dose_lib.simulate.exam import Exam, Report, SimObject
 from dose_lib.simulate.fluoro_exam import fluoroscopy_content
 from dose_lib.simulate.injections import (
     HARMLESS,
@@ -111,6 +112,28 @@ class Hospital:
         """Every examination in order of time; memory stays that of one day."""
         for n in range(self.days):
             yield from self.exams_on(self.start + timedelta(days=n))
+
+    def objects(self, seen: Callable[[Exam], None] | None = None) -> Iterator[SimObject]:
+        """Every object in the order in which it is sent; memory stays that of one day.
+
+        Parameters
+        ----------
+        seen
+            Called with each exam as its objects are made, to keep its truth, for instance.
+        """
+        waiting: list[tuple[datetime, int, SimObject]] = []
+        n = 0
+        for exam in self.exams():
+            if seen is not None:
+                seen(exam)
+            # Nothing of a later exam is sent before it starts.
+            while waiting and waiting[0][0] <= exam.started_at:
+                yield heappop(waiting)[2]
+            for item in exam.objects():
+                heappush(waiting, (item.sent_at, n, item))
+                n += 1
+        while waiting:
+            yield heappop(waiting)[2]
 
     def exams_on(self, day: date) -> list[Exam]:
         """The examinations of one day in order of time."""
