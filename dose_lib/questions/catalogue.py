@@ -1,6 +1,6 @@
 """Measures and dimensions of the question box as ibis expressions on the view `studies`.
 
-The one place that names columns; `dose_lib.metrics` may take its place.
+Definitions are those of `dose_lib.metrics`; here is what a question makes of them.
 """
 
 from __future__ import annotations
@@ -10,17 +10,13 @@ from typing import Any, NamedTuple
 
 import ibis
 
+from dose_lib import metrics
+
+# The names of `metrics` for the measures of a question.
+_METRICS = {"dap": "kap", "ctdivol": "ctdi_vol"}
+_ASKED = {v: k for k, v in _METRICS.items()}
 # Main quantity of a modality where none is named.
-MAIN_MEASURE = {
-    "CT": "dlp",
-    "XA": "dap",
-    "RF": "dap",
-    "DX": "dap",
-    "PX": "dap",
-    "IO": "dap",
-    "CBCT": "dap",
-    "MG": "agd",
-}
+MAIN_MEASURE = {m: _ASKED.get(name, name) for m, name in metrics.DEFAULT_MEASURE.items()}
 FILTER_COLUMNS = {
     "weight_kg": "weight_kg",
     "age_y": "age_y",
@@ -38,9 +34,7 @@ VALUE_COLUMNS = {
     "manufacturer": "manufacturer",
 }
 UNKNOWN = "not recorded"
-_AGES = (0, 1, 5, 10, 16, 40, 65, 80)
-_WEIGHTS = (0, 5, 15, 30, 50, 70, 90, 110)
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ORDERED = ("age_band", "weight_band", "weekday")
 
 
 class Quantity(NamedTuple):
@@ -70,42 +64,64 @@ def _column(name: str) -> Callable[[Any], Any]:
     return lambda table: clean(table[name])
 
 
-def _agd(table: Any) -> Any:
-    return ibis.greatest(
-        clean(table.agd_left_mgy), clean(table.agd_right_mgy), clean(table.agd_both_mgy)
-    )
+def _metric(name: str) -> Callable[[Any], Any]:
+    return lambda table: clean(metrics.MEASURES[name].of(table))
 
 
 def _air_kerma(table: Any) -> Any:
+    """That of the larger plane: the sum of two planes is no dose of any skin."""
     return clean(table.ka_r_max_plane_mgy.coalesce(table.ka_r_mgy))
 
 
-def _dlp_one_phantom(table: Any, phantom: str) -> Any:
-    """DLP where the whole exam stands on one phantom, else NULL (never compared if mixed)."""
-    other = "32cm" if phantom == "16cm" else "16cm"
-    on, off = clean(table[f"dlp_{phantom}_mgy_cm"]), clean(table[f"dlp_{other}_mgy_cm"])
-    return ibis.ifelse(off.fill_null(0.0) > 0, ibis.null("float64"), on)
+def _dlp_no_phantom(table: Any) -> Any:
+    """DLP as stated by an exam that names no phantom."""
+    named = table.dlp_16cm_mgy_cm.notnull() | table.dlp_32cm_mgy_cm.notnull()
+    return ibis.ifelse(named, ibis.null("float64"), clean(table.dlp_total_mgy_cm))
+
+
+def _by_phantom(
+    measure: str, label: str, unit: str, columns: tuple[str, str], level: str, per: tuple[str, ...]
+) -> tuple[Quantity, ...]:
+    """One quantity a CTDI phantom; doses on two phantoms are never pooled."""
+    return tuple(
+        Quantity(
+            measure,
+            column,
+            f"{label} ({phantom.replace('cm', ' cm')} phantom)",
+            unit,
+            clean_of(column, phantom),
+            level,
+            phantom,
+            per,
+        )
+        for column, phantom in zip(columns, ("16cm", "32cm"), strict=True)
+    )
+
+
+def clean_of(column: str, phantom: str) -> Callable[[Any], Any]:
+    """A column on one phantom; a DLP only where the exam used no other."""
+    if column.startswith("dlp_"):
+        return _metric(f"dlp_{phantom}")
+    return _column(column)
 
 
 QUANTITIES: dict[str, tuple[Quantity, ...]] = {
     "dlp": (
-        Quantity("dlp", "dlp_total_mgy_cm", "DLP", "mGy·cm", _column("dlp_total_mgy_cm"), "dlp"),
+        *_by_phantom(
+            "dlp", "DLP", "mGy·cm", ("dlp_16cm_mgy_cm", "dlp_32cm_mgy_cm"), "dlp", ("exam",)
+        ),
+        Quantity("dlp", "dlp_total_mgy_cm", "DLP, phantom not stated", "mGy·cm", _dlp_no_phantom),
     ),
-    "ctdivol": tuple(
-        Quantity(
-            "ctdivol",
-            f"ctdi_vol_{phantom}_max_mgy",
-            f"CTDIvol ({phantom.replace('cm', ' cm')} phantom)",
-            "mGy",
-            _column(f"ctdi_vol_{phantom}_max_mgy"),
-            "ctdi_vol",
-            phantom,
-            ("scan", "exam"),
-        )
-        for phantom in ("16cm", "32cm")
+    "ctdivol": _by_phantom(
+        "ctdivol",
+        "CTDIvol",
+        "mGy",
+        ("ctdi_vol_16cm_max_mgy", "ctdi_vol_32cm_max_mgy"),
+        "ctdi_vol",
+        ("scan", "exam"),
     ),
-    "ssde": (Quantity("ssde", "ssde_max_mgy", "SSDE", "mGy", _column("ssde_max_mgy")),),
-    "dap": (Quantity("dap", "kap_gy_cm2", "KAP", "Gy·cm²", _column("kap_gy_cm2"), "kap"),),
+    "ssde": (Quantity("ssde", "ssde_max_mgy", "SSDE", "mGy", _metric("ssde")),),
+    "dap": (Quantity("dap", "kap_gy_cm2", "KAP", "Gy·cm²", _metric("kap"), "kap"),),
     "air_kerma": (
         Quantity(
             "air_kerma",
@@ -122,27 +138,35 @@ QUANTITIES: dict[str, tuple[Quantity, ...]] = {
             "fluoro_time_s",
             "Fluoroscopy time",
             "s",
-            _column("fluoro_time_s"),
+            _metric("fluoro_time"),
             "fluoro_time",
         ),
     ),
-    "agd": (Quantity("agd", "agd_max_breast_mgy", "AGD, breast with more dose", "mGy", _agd),),
+    "agd": (Quantity("agd", "agd_per_breast_mgy", "AGD per breast", "mGy", _metric("agd")),),
     "effective_dose": (
         Quantity(
             "effective_dose",
             "effective_dose_msv",
             "Effective dose as the scanner states it",
             "mSv",
-            _column("effective_dose_msv"),
+            _metric("effective_dose"),
         ),
     ),
+}
+# Of single exams in a list: what the object states, whatever the phantom.
+LISTED = {
+    "dlp": Quantity(
+        "dlp", "dlp_total_mgy_cm", "DLP as stated", "mGy·cm", _column("dlp_total_mgy_cm")
+    )
 }
 
 
 def level_value(quantity: Quantity, phantom: str | None) -> Callable[[Any], Any]:
     """What of an exam is compared with a level on a phantom."""
     if quantity.measure == "dlp" and phantom:
-        return lambda table: _dlp_one_phantom(table, phantom)
+        return _metric(f"dlp_{phantom}")
+    if quantity.measure == "air_kerma":  # published levels are of the sum of planes
+        return _metric("ka_r")
     return quantity.value
 
 
@@ -150,55 +174,24 @@ def filter_value(table: Any, field: str) -> Any:
     """The number a condition looks at; a CTDIvol is the larger of the phantoms."""
     if field in FILTER_COLUMNS:
         return clean(table[FILTER_COLUMNS[field]])
+    if field in LISTED:
+        return LISTED[field].value(table)
     values = [q.value(table) for q in QUANTITIES[field]]
     return values[0] if len(values) == 1 else ibis.greatest(*values)
 
 
 def dimension(table: Any, name: str) -> Any:
-    """The column a result is grouped by; unknown is a group of its own."""
-    if name in VALUE_COLUMNS:
-        return table[VALUE_COLUMNS[name]].cast("string").fill_null(UNKNOWN)
-    if name == "protocol":
-        return table.protocol_names[0].cast("string").fill_null(UNKNOWN)
-    if name == "age_band":
-        return _band(table.age_y, _AGES, "years")
-    if name == "weight_band":
-        return _band(table.weight_kg, _WEIGHTS, "kg")
-    if name == "weekday":
-        return table.started_at.day_of_week.index() + 1
-    if name == "hour":
-        return table.started_at.hour()
-    return table[name].cast("string").fill_null(UNKNOWN)
+    """The column a result is grouped by; what is not recorded is a group of its own."""
+    column = metrics.DIMENSIONS[name].of(table)
+    return column if name == "hour" else column.cast("string").fill_null(UNKNOWN)
 
 
-def _label(low: int, high: int | None, unit: str) -> str:
-    if high is None:
-        return f"{low} {unit} and more"
-    return f"under {high} {unit}" if low == 0 else f"{low} to under {high} {unit}"
-
-
-def band_labels(name: str) -> tuple[str, ...]:
-    """Labels of a band dimension in order, the unknown last."""
-    edges, unit = (_AGES, "years") if name == "age_band" else (_WEIGHTS, "kg")
-    highs: tuple[int | None, ...] = (*edges[1:], None)
-    return (*(_label(low, high, unit) for low, high in zip(edges, highs, strict=True)), UNKNOWN)
-
-
-def _band(column: Any, edges: tuple[int, ...], unit: str) -> Any:
-    value = clean(column)
-    highs: tuple[int | None, ...] = (*edges[1:], None)
-    branches = [
-        (value < high if high is not None else value >= low, _label(low, high, unit))
-        for low, high in zip(edges, highs, strict=True)
-    ]
-    return ibis.ifelse(value.isnull(), UNKNOWN, ibis.cases(*branches, else_=UNKNOWN))
-
-
-def weekday_name(number: int) -> str:
-    """Name of ISO weekday 1 to 7."""
-    return _WEEKDAYS[number - 1]
+def order_of(name: str) -> tuple[str, ...]:
+    """Values of a dimension that have an order of their own; empty for the others."""
+    order = metrics.DIMENSIONS[name].order
+    return (*order, UNKNOWN) if order else ()
 
 
 # dimension -> column name in results
-RESULT_COLUMNS = {**{d: d for d in ("model", "protocol", "sex", "age_band", "weight_band")}}
-RESULT_COLUMNS |= {"weekday": "weekday", "hour": "hour_of_day"} | VALUE_COLUMNS
+RESULT_COLUMNS: dict[str, str] = {d: d for d in metrics.DIMENSIONS}
+RESULT_COLUMNS |= VALUE_COLUMNS | {"hour": "hour_of_day"}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -18,16 +19,22 @@ import ibis
 from dose_lib.questions.catalogue import (
     MAIN_MEASURE,
     QUANTITIES,
+    LISTED,
+    ORDERED,
     RESULT_COLUMNS,
     Quantity,
-    band_labels,
     clean,
     dimension,
-    weekday_name,
+    order_of,
 )
 from dose_lib.questions.period import Period
 from dose_lib.questions.query import DoseQuery, Filter
-from dose_lib.questions.reference_lines import LABELS, LevelExpression, level_of_exams
+from dose_lib.questions.reference_lines import (
+    LABELS,
+    LevelExpression,
+    either,
+    level_of_exams,
+)
 from dose_lib.questions.result import Block, LevelValue, Result
 from dose_lib.questions.selection import dose_filters, select, why_empty
 
@@ -101,6 +108,7 @@ class _Run:
         self.asked: list[Any] = []
         self.notes: list[str] = []
         self.procedures: list[str] = []
+        self.modalities: list[str] = []
         self.n_hidden = 0
         self.period = self._period()
         # For a share, conditions on dose are what is counted, not what is selected.
@@ -124,8 +132,10 @@ class _Run:
             return Result(
                 [], none, self.asked, self.notes, empty, ms=_ms(started), period=self.period
             )
+        self.modalities = sorted({f["modality"] for f in facts})
         self.procedures = sorted({f["procedure"] for f in facts if f["procedure"]})
         self._say_pooled(facts)
+        self._say_missing(facts)
         blocks = self._blocks(chosen, facts)
         table = _joined(blocks)
         result = Result(blocks, table, self.asked, self.notes, (), n_exams, period=self.period)
@@ -174,11 +184,19 @@ class _Run:
 
     def _facts(self, chosen: Any) -> list[dict[str, Any]]:
         """Exams by modality and procedure, with what of their CTDIvol is known."""
+        known = {f"has_{q.name}": q.value(chosen).count() for q in self._candidates()}
         counted = chosen.group_by(
             modality=chosen.modality.cast("string"), procedure=chosen.procedure_name
-        ).aggregate(n=chosen.count())
+        ).aggregate(n=chosen.count(), **known)
         rows: list[dict[str, Any]] = self._fetch(counted).to_pylist()
         return rows
+
+    def _candidates(self) -> list[Quantity]:
+        """Quantities that may have to be shown; only those with data are asked for."""
+        if self.query.statistic == "count":
+            return []
+        names = self.query.measure or tuple(dict.fromkeys(MAIN_MEASURE.values()))
+        return [q for name in names for q in self._of(name)]
 
     def _say_pooled(self, facts: list[dict[str, Any]]) -> None:
         named = {f["procedure"]: 0 for f in facts if f["procedure"]}
@@ -204,6 +222,9 @@ class _Run:
             counts[fact["modality"]] = counts.get(fact["modality"], 0) + fact["n"]
         blocks = []
         for quantity, modality in self._quantities(counts):
+            of = [f for f in facts if modality in (None, f["modality"])]
+            if not sum(f[f"has_{quantity.name}"] for f in of):
+                continue
             part = chosen.filter(chosen.modality.cast("string") == modality) if modality else chosen
             block = self._block(part, quantity, modality)
             if block.n:
@@ -223,7 +244,7 @@ class _Run:
             if len(counts) > 1 and "modality" not in self.query.group_by:
                 modalities = sorted(counts, key=lambda m: -counts[m])
             return [
-                (q, m) for name in self.query.measure for q in QUANTITIES[name] for m in modalities
+                (q, m) for name in self.query.measure for q in self._of(name) for m in modalities
             ]
         if self.query.statistic == "share" and not self.query.exceeds:
             return []
@@ -234,8 +255,13 @@ class _Run:
                 self.notes.append(f"{modality} has no dose quantity in the question box")
                 continue
             only = modality if len(counts) > 1 else None
-            found.extend((q, only) for q in QUANTITIES[measure])
+            found.extend((q, only) for q in self._of(measure))
         return found
+
+    def _of(self, measure: str) -> tuple[Quantity, ...]:
+        """Quantities of a measure: by phantom for figures, as stated for a list of exams."""
+        is_listed = self.is_list and not self.limits.is_shared and measure in LISTED
+        return (LISTED[measure],) if is_listed else QUANTITIES[measure]
 
     def _block(self, chosen: Any, quantity: Quantity | None, modality: str | None) -> Block:
         import pandas as pd
@@ -254,8 +280,9 @@ class _Run:
         else:
             block.table = self._table(rows, quantity, references)
         if quantity is not None or len(self.query.group_by) == 2:
-            block.values = self._values(rows, is_measured=quantity is not None)
-        self._say_missing(block, facts)
+            block.fetch = partial(self._values, rows, is_measured=quantity is not None)
+            if n > MAX_VALUES:
+                self._say(f"the picture shows {MAX_VALUES:,} of the exams, the table all")
         return block
 
     def _comparable(self, rows: Any, references: dict[str, LevelExpression]) -> Any:
@@ -284,51 +311,65 @@ class _Run:
         )
         return rows.filter(has_level)
 
-    def _say_missing(self, block: Block, facts: dict[str, Any]) -> None:
-        if block.quantity and block.n_missing:
-            self.notes.append(
-                f"{block.n_missing:,} of {int(facts['n']):,} exams state no {block.quantity.label}"
+    def _say_missing(self, facts: list[dict[str, Any]]) -> None:
+        """Exams that state none of the quantities a measure is read from."""
+        names = self.query.measure or tuple(
+            dict.fromkeys(
+                MAIN_MEASURE[f["modality"]] for f in facts if f["modality"] in MAIN_MEASURE
             )
+        )
+        for name in () if self.query.statistic == "count" else names:
+            of = [f for f in facts if self.query.measure or MAIN_MEASURE.get(f["modality"]) == name]
+            total = sum(f["n"] for f in of)
+            have = sum(f[f"has_{q.name}"] for f in of for q in self._of(name))
+            if total > have:
+                label = QUANTITIES[name][0].label.split(" (")[0]
+                self._say(f"{total - have:,} of {total:,} exams state no {label}")
 
     def _references(self, chosen: Any, quantity: Quantity | None) -> dict[str, LevelExpression]:
-        """Levels beside this quantity, by reference."""
-        wanted = [c for c in self.query.compare_to if c not in _PERIODS]
+        """Levels beside this quantity, by reference; `exceeds` is that each exam must exceed."""
+        wanted: list[tuple[str, str]] = [(c, c) for c in self.query.compare_to if c in LABELS]
         if self.query.exceeds:
-            wanted.append("exceeds")
+            wanted.append(("exceeds", self.query.exceeds))
+        quantities = (quantity,) if quantity else self._counted_quantities()
         found: dict[str, LevelExpression] = {}
-        if quantity is None:
-            quantity = self._counted_quantity()
-        for name in wanted:
-            reference = self.query.exceeds if name == "exceeds" else name
-            expression = quantity and level_of_exams(
+        for name, reference in wanted:
+            expression = self._level(chosen, quantities, reference, only_usable=name == "exceeds")
+            if expression is None:
+                what = quantity.label if quantity else "these exams"
+                self._say(f"no {LABELS[reference]} applies to {what} of these exams")
+                continue
+            found[name] = expression
+        return found
+
+    def _level(
+        self, chosen: Any, quantities: Sequence[Quantity], reference: str, *, only_usable: bool
+    ) -> LevelExpression | None:
+        found = []
+        for quantity in quantities:
+            expression, notes = level_of_exams(
                 chosen,
                 quantity,
-                str(reference),
+                reference,
                 procedures=self.procedures,
                 levels=self.levels,
                 country=self.limits.country,
                 child_age_y=self.limits.child_age_y,
                 period=(self.period.start, self.period.end) if self.period else (None, None),
-                only_usable=name == "exceeds",
+                only_usable=only_usable,
             )
-            label = LABELS[str(reference)]
-            if not expression:
-                what = quantity.label if quantity else "these exams"
-                self._say(f"no {label} applies to {what} of these exams")
-                continue
-            for note in expression.notes[:3]:
-                self._say(f"{label}: {note}")
-            found[name] = expression
-        return found
+            for note in notes[:3]:
+                self._say(f"{LABELS[reference]}: {note}")
+            if expression is not None:
+                found.append(expression)
+        return either(found)
 
-    def _counted_quantity(self) -> Quantity | None:
-        """For a count of exams over a level: the quantity the level is for."""
+    def _counted_quantities(self) -> tuple[Quantity, ...]:
+        """For a count of exams over a level: the quantities the level may be for."""
         names = self.query.measure or tuple(
-            dict.fromkeys(MAIN_MEASURE[m] for m in self.query.modality if m in MAIN_MEASURE)
+            dict.fromkeys(MAIN_MEASURE[m] for m in self.modalities if m in MAIN_MEASURE)
         )
-        if not names:
-            names = ("dlp",) if any("CT" in p for p in self.procedures) else ("dap",)
-        return QUANTITIES[names[0]][0]
+        return tuple(q for name in names for q in QUANTITIES[name] if q.level)
 
     def _say(self, note: str) -> None:
         if note not in self.notes:
@@ -570,18 +611,16 @@ class _Run:
 
         keys = []
         for key in self._keys:
-            if key in ("age_band", "weight_band"):
-                table[key] = pd.Categorical(table[key], band_labels(key), ordered=True)
+            if key in ORDERED:
+                table[key] = pd.Categorical(table[key], order_of(key), ordered=True)
             keys.append(key)
         return ["bucket", *(k for k in keys if k != "bucket")] if "bucket" in keys else keys
 
     def _dressed(self, table: pd.DataFrame) -> pd.DataFrame:
         table = table.drop(columns=[c for c in table.columns if c.endswith("_") or "_low_" in c])
-        for band in ("age_band", "weight_band"):
+        for band in ORDERED:
             if band in table:
                 table[band] = table[band].astype("object")
-        if "weekday" in table:
-            table["weekday"] = [weekday_name(int(d)) for d in table["weekday"]]
         if self.grain and "bucket" in table:
             table["is_partial"] = [self._is_partial(b) for b in table["bucket"]]
             table = table.rename(columns={"bucket": self.grain})
@@ -626,7 +665,7 @@ class _Run:
             self._say(f"the newest {LIST_ROWS} exams are listed")
         return table
 
-    def _values(self, rows: Any, *, is_measured: bool = True) -> pd.DataFrame | None:
+    def _values(self, rows: Any, *, is_measured: bool = True) -> pd.DataFrame:
         """Value, time and groups of every exam, for a picture of the distribution."""
         wanted = {k: rows[k] for k in self._keys if k != "bucket"}
         kept = rows.filter(rows["value_"].notnull()) if is_measured else rows
@@ -641,8 +680,6 @@ class _Run:
                 **self._percents(kept),
             ).limit(MAX_VALUES)
         ).to_pandas()
-        if len(frame) == MAX_VALUES:
-            self._say(f"the picture shows {MAX_VALUES:,} of the exams, the table all")
         return frame
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dose_lib.questions.catalogue import RESULT_COLUMNS, band_labels, weekday_name
+from dose_lib.questions.catalogue import ORDERED, RESULT_COLUMNS, order_of
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.reference_lines import LABELS
 from dose_lib.questions.result import Block, Result
@@ -96,14 +96,12 @@ def _values(block: Block) -> pd.DataFrame | None:
     frame = block.values.copy()
     if block.quantity is not None:
         frame = frame.rename(columns={"value": block.quantity.name})
-    for band in ("age_band", "weight_band"):
+    for band in ORDERED:
         if band in frame:
-            kept = [label for label in band_labels(band) if label in set(frame[band])]
+            kept = [label for label in order_of(band) if label in set(frame[band])]
             frame[band] = pd.Categorical(frame[band], kept, ordered=True)
             frame = frame.sort_values(band)
             frame[band] = frame[band].astype("object")
-    if "weekday" in frame:
-        frame["weekday"] = [weekday_name(int(d)) for d in frame["weekday"]]
     return frame
 
 
@@ -125,9 +123,8 @@ def _in_percent(block: Block) -> Block:
     values = block.values.drop(columns=["value"]).rename(columns={"percent": "value"})
     level = replace(several[0], value=100.0)
     quantity = block.quantity._replace(name="dose_of_level_percent", label=label, unit="%")
-    return replace(
-        block, quantity=quantity, values=values.dropna(subset=["value"]), levels=(level,)
-    )
+    kept = values.dropna(subset=["value"])
+    return replace(block, quantity=quantity, fetch=lambda: kept, levels=(level,))
 
 
 def _levels(block: Block) -> tuple[Any, ...]:

@@ -31,12 +31,11 @@ LABELS = {
 
 
 class LevelExpression(NamedTuple):
-    """Level and compared value of each exam, and what must be said about them."""
+    """Level and compared value of each exam, and the levels in use."""
 
     level: Any
     value: Any
     levels: tuple[Level, ...]
-    notes: tuple[str, ...]
 
 
 def level_of_exams(
@@ -50,8 +49,8 @@ def level_of_exams(
     child_age_y: float,
     period: tuple[date | None, date | None],
     only_usable: bool = False,
-) -> LevelExpression | None:
-    """The level of one kind for each exam of a table; None where no exam has one.
+) -> tuple[LevelExpression | None, tuple[str, ...]]:
+    """The level of one kind for each exam of a table, None where no exam has one; and remarks.
 
     Parameters
     ----------
@@ -69,7 +68,7 @@ def level_of_exams(
         True leaves levels out that wait for sign-off.
     """
     if quantity.level is None:
-        return None
+        return None, (f"there are no levels for {quantity.label}",)
     found, notes = _candidates(quantity, reference, procedures, levels, country, period)
     usable = [level for level in found if unusable(level) is None]
     waiting = [level for level in found if unusable(level) is not None]
@@ -79,8 +78,9 @@ def level_of_exams(
     else:
         notes += tuple(f"yardstick only, no verdict: {_why(level)}" for level in waiting)
     found = [x for x in found if _fits(x, quantity)]
+    notes = tuple(dict.fromkeys(notes))
     if not found:
-        return None
+        return None, notes
     branches = [(_condition(table, level, child_age_y), level) for level in newest(found)]
     level = ibis.cases(*((met, x.value) for met, x in branches), else_=ibis.null("float64"))
     value = ibis.cases(
@@ -89,7 +89,17 @@ def level_of_exams(
     )
     # An exam whose dose stands on another phantom than the level has no level.
     level = ibis.ifelse(value.isnull(), ibis.null("float64"), level)
-    return LevelExpression(level, value, tuple(x for _, x in branches), tuple(dict.fromkeys(notes)))
+    return LevelExpression(level, value, tuple(x for _, x in branches)), notes
+
+
+def either(found: Sequence[LevelExpression]) -> LevelExpression | None:
+    """Several quantities as one: each exam has its level on one phantom only."""
+    if not found:
+        return None
+    level, value = found[0].level, found[0].value
+    for other in found[1:]:
+        level, value = level.coalesce(other.level), value.coalesce(other.value)
+    return LevelExpression(level, value, tuple(x for f in found for x in f.levels))
 
 
 def _candidates(

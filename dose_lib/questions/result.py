@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dose_lib.questions.catalogue import Quantity
@@ -33,8 +35,13 @@ class Block:
     n_missing: int = 0
     overall: dict[str, float | None] = field(default_factory=dict)
     levels: tuple[LevelValue, ...] = ()
-    values: pd.DataFrame | None = None
+    fetch: Callable[[], pd.DataFrame] | None = None
     modality: str | None = None
+
+    @cached_property
+    def values(self) -> pd.DataFrame | None:
+        """Value, time and groups of every exam; read from the store when a picture needs them."""
+        return self.fetch() if self.fetch is not None else None
 
 
 @dataclass

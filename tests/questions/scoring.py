@@ -78,15 +78,15 @@ def _near(got: Any, wanted: Any) -> bool:
     """Conditions agree within 0.5 %."""
     if got == wanted:
         return True
-    numbers = (
-        isinstance(got, tuple) and isinstance(got[2], float) and isinstance(wanted[2], float)
-    )
+    numbers = isinstance(got, tuple) and isinstance(got[2], float) and isinstance(wanted[2], float)
     return bool(
         numbers and got[:2] == wanted[:2] and abs(got[2] - wanted[2]) <= 0.005 * abs(wanted[2])
     )
 
 
-def mark(spec: Mapping[str, Any], question: Mapping[str, Any], reading: Interpretation | None) -> Mark:
+def mark(
+    spec: Mapping[str, Any], question: Mapping[str, Any], reading: Interpretation | None
+) -> Mark:
     """The mark against the nearest accepted answer."""
     best: Mark | None = None
     for accepted in (question["expect"], *question.get("also", ())):

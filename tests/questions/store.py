@@ -54,6 +54,7 @@ PROCEDURES = {
 }
 _FLOATS = (
     *("age_y", "weight_kg", "height_cm", "bmi_kg_per_m2", "dlp_total_mgy_cm", "dlp_16cm_mgy_cm"),
+    *("dlp_10cm_mgy_cm", "dlp_unknown_phantom_mgy_cm"),
     *("dlp_32cm_mgy_cm", "ctdi_vol_16cm_max_mgy", "ctdi_vol_32cm_max_mgy", "ssde_max_mgy"),
     *("effective_dose_msv", "kap_gy_cm2", "ka_r_mgy", "ka_r_max_plane_mgy", "fluoro_time_s"),
     *("agd_left_mgy", "agd_right_mgy", "agd_both_mgy"),
@@ -98,9 +99,7 @@ def frame(n: int = 12000, seed: int = 7, days: int = 420) -> pd.DataFrame:
             if rng.random() < 0.08
             else round(rng.uniform(16, 95), 1)
         )
-        value = (
-            dose * rng.lognormvariate(0, 0.35) * (weight or 76) / 76
-        )
+        value = dose * rng.lognormvariate(0, 0.35) * (weight or 76) / 76
         row: dict[str, Any] = {
             "modality": modality,
             "device": device,
@@ -128,6 +127,7 @@ def _dose(modality: str, region: str, value: float, rng: random.Random) -> dict[
         return {
             "dlp_total_mgy_cm": round(value, 2) if rng.random() > 0.02 else None,
             f"dlp_{phantom}_mgy_cm": round(value, 2),
+            "dlp_unknown_phantom_mgy_cm": 0.0 if rng.random() < 0.3 else None,
             f"ctdi_vol_{phantom}_max_mgy": round(value / 40, 3),
             "ssde_max_mgy": round(value / 34, 3),
             "effective_dose_msv": round(value * 0.014, 3),

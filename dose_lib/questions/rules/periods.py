@@ -12,12 +12,26 @@ from dose_lib.questions.times import TimeSpan, find_periods
 def read_time(reading: Reading, today: date, *, day_first: bool) -> list[tuple[TimeSpan, int, int]]:
     """Find periods and take their tokens out of what is looked up."""
     found = []
-    for span in find_periods(reading.normal, today, day_first=day_first):
-        start, end = reading.token_range(span.start, span.end)
-        span = _since(reading, span, start, today)
+    for said in find_periods(_without_earlier(reading), today, day_first=day_first):
+        start, end = reading.token_range(said.start, said.end)
+        span = _since(reading, said, start, today)
         reading.masked.update(range(start, end))
         found.append((span, start, end))
     return found
+
+
+def _without_earlier(reading: Reading) -> str:
+    """The question with "same period last year" blanked: that is no period of its own."""
+    reading.link()
+    blank = {
+        i
+        for match, _ in reading.all("earlier")
+        if match.end - match.start > 1
+        for i in range(match.start, match.end)
+    }
+    return " ".join(
+        "|" * len(t.text) if i in blank else t.text for i, t in enumerate(reading.tokens)
+    )
 
 
 def _since(reading: Reading, span: TimeSpan, start: int, today: date) -> TimeSpan:
