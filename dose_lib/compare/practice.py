@@ -171,15 +171,15 @@ def compare_task(task: Task, library: Iterable[Level]) -> Iterator[Verdict]:
 
 def _stands_alone(level: Level) -> bool:
     """A median is a level of its own only where it was asked for, or is the site's."""
-    return level.statistic not in ("p50", "p25") or (
-        level.kind is Kind.ACHIEVABLE or level.origin == "site"
-    )
+    if level.statistic == "p50":
+        return level.kind is Kind.ACHIEVABLE or level.origin == "site"
+    return level.statistic != "p25"
 
 
 def _in_order(levels: Sequence[Level]) -> list[Level]:
-    """Newest edition first; within one as in the table: adults, then bands upwards."""
+    """Newest edition first; within one as in the table, medians after the levels themselves."""
     rank = {edition: i for i, edition in enumerate(_edition(x) for x in newest(levels))}
-    return sorted(levels, key=lambda x: rank[_edition(x)])
+    return sorted(levels, key=lambda x: (rank[_edition(x)], x.statistic == "p50"))
 
 
 def _edition(level: Level) -> tuple[object, ...]:

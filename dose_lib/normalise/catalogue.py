@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -116,6 +116,7 @@ def find_procedure(name: str) -> Procedure:
     return found
 
 
+@lru_cache(maxsize=20_000)
 def match_text(text: str, modality: Modality) -> Match | None:
     """The one procedure a text names; None if it names none or more than one.
 

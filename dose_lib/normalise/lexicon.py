@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from rapidfuzz.distance import OSA
 from dose_lib.normalise.text import cut_words
 
 _LONGEST = 5  # words in the longest phrase of the lexicon
+_REMEMBERED = 20_000  # texts: a department writes few, but free text has no end
 _TYPO_FROM = 7  # letters a word needs before one wrong letter is forgiven
 
 
@@ -75,7 +76,7 @@ def _plain(word: str) -> str | None:
     return word[:-1] if word.endswith("s") and word[:-1] in _singles() else None
 
 
-@cache
+@lru_cache(maxsize=_REMEMBERED)
 def _compound(word: str) -> tuple[str, ...]:
     """A word cut into known words of four letters or more that cover it; () if it can't be."""
     if word in _singles():
@@ -89,7 +90,7 @@ def _compound(word: str) -> tuple[str, ...]:
     return ()
 
 
-@cache
+@lru_cache(maxsize=_REMEMBERED)
 def _correct(word: str) -> str | None:
     """The one known word a single slip away (swap, miss, extra, wrong letter), else None."""
     if len(word) < _TYPO_FROM:
@@ -116,7 +117,7 @@ def _known_words(words: Iterable[str]) -> list[tuple[str, bool]]:
             out.append((plain, False))
         elif parts := _compound(word):
             out += [(p, False) for p in parts]
-        elif any(word in phrase for phrase in _phrases_by_word().get(word, ())):
+        elif word in _words_of_phrases():
             out.append((word, False))
         elif (mended := _correct(word)) is not None:
             out.append((mended, True))
@@ -126,15 +127,11 @@ def _known_words(words: Iterable[str]) -> list[tuple[str, bool]]:
 
 
 @cache
-def _phrases_by_word() -> Mapping[str, tuple[tuple[str, ...], ...]]:
-    table: dict[str, list[tuple[str, ...]]] = {}
-    for phrase in lexicon():
-        for word in phrase:
-            table.setdefault(word, []).append(phrase)
-    return {word: tuple(phrases) for word, phrases in table.items()}
+def _words_of_phrases() -> frozenset[str]:
+    return frozenset(word for phrase in lexicon() for word in phrase)
 
 
-@cache
+@lru_cache(maxsize=_REMEMBERED)
 def read_text(text: str) -> Reading:
     """What a name says.
 

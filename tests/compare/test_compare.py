@@ -14,8 +14,9 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from dose_lib.compare import Comparison, Status, Verdict, compare_practice
-from dose_lib.compare.task import fits_level, units_of
-from dose_lib.compare.values import Scope, read_exams
+from dose_lib.compare.rule import Rule
+from dose_lib.compare.task import Task, fits_level, units_of
+from dose_lib.compare.values import Exams
 from dose_lib.records import Phantom
 from dose_lib.reference import (
     Confidence,
@@ -118,7 +119,7 @@ def test_the_achievable_dose_leaves_room_to_optimise(compare: Any) -> None:
     narrowed = compare(chests(low), level, achievable, kind=("national",))
     assert only(narrowed).status is Status.WITHIN, "other kinds are not looked at unasked"
     local = [with_(x, kind=Kind.LOCAL, origin="site") for x in (level, achievable)]
-    found = compare(chests(low), *local, kind="local")
+    found = compare(chests(low), *reversed(local), kind="local")
     by_row = {v.level.row_id: v for v in found.verdicts if v.level}
     assert by_row["SET/chest"].achievable == 210.0
     assert by_row["SET/chest"].status is Status.OPTIMISE
@@ -389,13 +390,12 @@ def test_the_rule_for_one_patient_and_for_columns_agree(
 ) -> None:
     basis, low, high = band or (None, None, None)
     level = with_(population=population, size_basis=basis, size_min=low, size_max=high)
-    exams = read_exams(practice([exam("a", age_y=age, weight_kg=weight)]), Scope())
-    from dose_lib.compare.rule import Rule
-    from dose_lib.compare.task import Task
-
-    task = Task(
-        "CT Chest", Quantity.DLP, exams, None, *units_of(exams), Rule("national", "GB", 16, 20)
-    )
+    none = np.array([None], dtype=object)
+    sizes = [np.array([np.nan if x is None else x]) for x in (age, weight)]
+    day = np.array(["2026-06-01"], dtype="datetime64[D]")
+    exams = Exams(none, none, none, none, none, none, none, day, sizes[0], sizes[1], {})
+    rule = Rule("national", "GB", 16.0, 20)
+    task = Task("CT Chest", Quantity.DLP, exams, None, *units_of(exams), rule)
     alone = fits_patient(level, age_y=age, weight_kg=weight, child_age_y=16)
     assert bool(fits_level(level, task)[0]) == (alone is None)
 
