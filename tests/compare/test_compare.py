@@ -363,7 +363,7 @@ def test_dlp_per_acquisition_is_the_mean_over_them(compare: Any) -> None:
 
 
 @given(st.randoms(use_true_random=False))
-@profile(max_examples=10, deadline=None,
+@profile(max_examples=5, deadline=None,
          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 def test_order_of_exams_events_and_levels_changes_nothing(
     compare: Any, random: random.Random
