@@ -209,10 +209,13 @@ def frame(
 def _grid_hook(grid: str) -> Any:
     def hook(plot: Any, element: Any) -> None:
         figure = plot.state
+        # A browser keeps 16 WebGL contexts at most; a page has more pictures, of few points.
+        figure.output_backend = "canvas"
         figure.toolbar.logo = None
         figure.toolbar.autohide = True
         figure.outline_line_color = None
-        figure.background_fill_color = figure.border_fill_color = None
+        # Not transparent: Bokeh would leave pixels of an earlier layout standing.
+        figure.background_fill_color = figure.border_fill_color = "white"
         for axis, name in ((figure.xaxis, "x"), (figure.yaxis, "y")):
             axis.axis_line_color = axis.major_tick_line_color = "#b8c2cb"
             axis.minor_tick_line_color = None

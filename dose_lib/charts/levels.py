@@ -83,11 +83,11 @@ def room_for_words(
     return max([right, *ends])
 
 
-def gutter_for_words(levels: Sequence[LevelLine], unit: str | None, *, is_wide: bool) -> float:
+def gutter_for_words(levels: Sequence[LevelLine], *, is_wide: bool) -> float:
     """Room right of the data of a trend, as a share of their span, for the words of levels."""
     if not levels:
         return 0.02
-    longest = max(map(len, level_words(levels, unit)))
+    longest = max(map(len, level_words(levels, None)))
     plot = (1000.0 if is_wide else _PICTURE_PX) - 70
     share = min(0.6, (_BOLD_PX * longest + 16) / plot)
     return share / (1 - share)

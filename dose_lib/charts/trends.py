@@ -86,8 +86,8 @@ def trend(
     top = upper([*data[[c for c in ("p75", "median") if c in data]].max(), *values(levels)])
     first = min(data.iloc[:, 0].min(), kept["time"].min()).floor("D")
     last = max(data.iloc[:, 0].max(), kept["time"].max()).ceil("D")
-    gutter = (last - first) * gutter_for_words(levels, words.unit, is_wide=is_wide)
-    strokes += _level_rows(levels, words.unit, (first, last), top)
+    gutter = (last - first) * gutter_for_words(levels, is_wide=is_wide)
+    strokes += _level_rows(levels, (first, last), top)
     picture = draw.frame(
         overlay(strokes),
         xlabel="",
@@ -176,7 +176,6 @@ def _group_trends(table: pd.DataFrame, window_d: int, limit: int) -> _Strokes:
 
 def _level_rows(
     levels: Sequence[LevelLine],
-    unit: str | None,
     ends: tuple[pd.Timestamp, pd.Timestamp],
     top: float,
 ) -> list[Any]:
@@ -184,7 +183,7 @@ def _level_rows(
     parts: list[Any] = []
     first, last = ends
     places = spread([lv.value + top * 0.035 for lv in levels], top * 0.075)
-    for level, place, text in zip(levels, places, level_words(levels, unit), strict=True):
+    for level, place, text in zip(levels, places, level_words(levels, None), strict=True):
         line = level.line
         ends_of_line = pd.DataFrame({"time": [first, last], "level": [float(level.value)] * 2})
         parts.append(
