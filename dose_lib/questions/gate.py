@@ -75,17 +75,18 @@ class Gate:
         tokens = tokenise(_PLACEHOLDER.sub(" ", question))
         reading = Reading(question, tokens, self.vocabulary)
         reading.link()
-        named = {m.start: m for m in reading.matches if m.of(*HIDDEN)}
+        named = {m.start: m for m in reading.matches if m.of(*HIDDEN, "device_group")}
         out: list[str] = []
         sent = Sent("")
         place = 0
         while place < len(tokens):
             match = named.get(place)
-            meaning = match.of(*HIDDEN) if match else None
+            meaning = match.of(*HIDDEN, "device_group") if match else None
             if match and meaning:
+                slot = "device" if meaning.kind == "device_group" else meaning.kind
                 for name in meaning.value:
-                    holder = self.placeholder(meaning.kind, name)
-                    sent.names[holder] = (meaning.kind, name)
+                    holder = self.placeholder(slot, name)
+                    sent.names[holder] = (slot, name)
                     out.append(holder)
                 place = match.end
                 continue

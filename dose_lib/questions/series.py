@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dose_lib.questions.query import DoseQuery
@@ -36,6 +37,7 @@ def series(
         The figure and its unit.
     """
     import holoviews as hv
+    import pandas as pd
 
     from dose_lib.charts import Chart, draw, word
     from dose_lib.charts.levels import legend, mark_sample
@@ -53,7 +55,8 @@ def series(
         lines += control_limits(list(table.loc[~table["part"], "value"]))
     first, last = table["time"].min(), table["time"].max()
     for value, label in lines:
-        strokes.append(draw.stroke((first, value), (last, value), colour=INK, dash="dashed"))
+        ends = pd.DataFrame({"time": [first, last], "value": [float(value)] * 2})
+        strokes.append(draw.line(ends, "time", "value", colour=INK, width=1.6, dash="dashed"))
         strokes.append(draw.texts([(first, value, label)]))
     name = "Exams" if column == "n" else word(column).label
     top = max([*table["value"], *(value for value, _ in lines)]) * 1.15
@@ -117,7 +120,7 @@ def control_limits(values: list[float]) -> list[tuple[float, str]]:
     if len(values) < 3:
         return []
     centre = sum(values) / len(values)
-    steps = [abs(b - a) for a, b in zip(values, values[1:], strict=False)]
+    steps = [abs(b - a) for a, b in pairwise(values)]
     reach = 2.66 * sum(steps) / len(steps)
     return [
         (centre, "mean"),

@@ -28,7 +28,7 @@ def fix_typos(
     """Tokens with typing errors mended, and the list of fixes.
 
     A word is mended when exactly one known word is nearest, with the same first letter:
-    one edit (a swap of neighbours is one) under six letters, else two. Words that begin
+    one edit (a swap of neighbours is one) under seven letters, else two. Words that begin
     with a capital inside the sentence may be names: one edit, six letters.
     """
     out, fixes = [], []
@@ -47,7 +47,7 @@ def _nearest(token: Token, is_first: bool, vocabulary: Vocabulary) -> str | None
     if not word.isalpha() or len(word) < _SHORTEST or _is_known(word, vocabulary):
         return None
     may_be_name = token.raw[:1].isupper() and not is_first and not token.raw.isupper()
-    edits = 1 if len(word) < 6 or may_be_name else 2
+    edits = 1 if len(word) < 7 or may_be_name else 2
     if may_be_name and len(word) < 6:
         return None
     scored = [
