@@ -51,6 +51,7 @@ EVENT: Table = {
     **numbers("mGy/mA.s", ctdi_free_air_factor_mgy_per_mas=c.CTDI_FREE_AIR_CALCULATION_FACTOR),
     **numbers("mGy.cm", dlp_mgy_cm=c.DLP),
     **numbers("s", exposure_time_s=c.EXPOSURE_TIME),
+    c.EXPOSURE_TIME_113735.key: Field("exposure_time_s", Kind.NUMBER, "s"),
     **numbers("1", pitch=c.PITCH_FACTOR),
     **fields(Kind.COUNT, n_sources=c.NUMBER_OF_XRAY_SOURCES),
     **numbers(
