@@ -24,6 +24,7 @@ from dose_lib.records import (
     XRayEvent,
     XRayEventType,
 )
+from dose_lib.simulate.writer.makers import find_dialect
 from dose_lib.simulate.writer.people import ADMINISTERING, AUTHORIZING, of_role
 
 _COUNTS = {
@@ -44,7 +45,13 @@ _CTDI = {
 _NOT_IN_MAXIMA = (CtAcquisitionType.CONSTANT_ANGLE, CtAcquisitionType.STATIONARY)
 
 
-def as_read(part: Part, identity: Identity, site_key: bytes | None = None) -> Part:
+def as_read(
+    part: Part,
+    identity: Identity,
+    site_key: bytes | None = None,
+    *,
+    dialect: str | None = None,
+) -> Part:
     """A simulated part with what a reader adds: keys, counts, sums, maxima.
 
     Parameters
@@ -53,6 +60,8 @@ def as_read(part: Part, identity: Identity, site_key: bytes | None = None) -> Pa
         As simulated.
     site_key
         Key of the pseudonyms; without it there are none.
+    dialect
+        Dialect of the report, which may not name operators; None for images, which do.
     """
     events, totals = _completed(part)
     return msgspec.structs.replace(
@@ -60,7 +69,7 @@ def as_read(part: Part, identity: Identity, site_key: bytes | None = None) -> Pa
         totals=totals,
         events=events,
         sources=tuple(_source(s, part) for s in part.sources),
-        **_people(part, identity, site_key),
+        **_people(part, identity, site_key, dialect),
     )
 
 
@@ -70,7 +79,9 @@ def _source(source: Any, part: Part) -> Any:
     return msgspec.structs.replace(source, kind=kind, event_uids=uids)
 
 
-def _people(part: Part, identity: Identity, site_key: bytes | None) -> dict[str, Any]:
+def _people(
+    part: Part, identity: Identity, site_key: bytes | None, dialect: str | None
+) -> dict[str, Any]:
     if site_key is None:
         return {}
     key, linked = patient_key(
@@ -81,9 +92,10 @@ def _people(part: Part, identity: Identity, site_key: bytes | None) -> dict[str,
         found = (staff_key(site_key, s.staff_name, s.staff_id) for s in of_role(identity, role))
         return tuple(k for k in found if k)
 
+    names_operators = dialect is None or find_dialect(dialect).has_operators_header
     return {
         "patient": msgspec.structs.replace(part.patient, patient_key=key, is_linked=linked),
-        "operator_keys": keys(ADMINISTERING),
+        "operator_keys": keys(ADMINISTERING) if names_operators else (),
         "physician_keys": keys(AUTHORIZING),
     }
 

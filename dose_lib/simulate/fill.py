@@ -67,11 +67,17 @@ def fill_store(
 
 
 def _incoming(exam: Exam, zone: ZoneInfo, site_key: bytes | None) -> Iterator[Incoming]:
-    for part in exam.parts:
+    for report in exam.reports:
+        part = report.part
         source = part.sources[0]
         digest = hashlib.sha256((source.sop_instance_uid or "").encode()).hexdigest()
         named = msgspec.structs.replace(source, sha256=digest)
-        read = as_read(msgspec.structs.replace(part, sources=(named,)), exam.identity, site_key)
+        read = as_read(
+            msgspec.structs.replace(part, sources=(named,)),
+            exam.identity,
+            site_key,
+            dialect=report.dialect,
+        )
         yield Incoming(
             sha256=digest,
             size_bytes=_TYPICAL_BYTES,

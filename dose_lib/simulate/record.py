@@ -151,15 +151,15 @@ def identity_of(scenario: Scenario, plan: Plan, person: Person, rng: Random) -> 
     staff = []
     if rng.random() >= who.anonymous_share:
         in_house = "Physician" if who.role == "physician" else "Technologist"
-        staff.append(_staff(who.name, who.id, ADMINISTERING, in_house))
+        staff.append(_staff(who.name, ADMINISTERING, in_house))
     if plan.device.physicians:
         doctor = scenario.person(rng.choice(plan.device.physicians))
-        staff.append(_staff(doctor.name, doctor.id, AUTHORIZING, "Physician"))
+        staff.append(_staff(doctor.name, AUTHORIZING, "Physician"))
     return Identity(
         patient_id=person.patient_id,
         patient_id_issuer=scenario.patient_id_issuer,
         patient_name=person.name,
-        birth_date=person.birth_date.strftime("%Y%m%d"),
+        birth_date=person.birth_date.isoformat(),
         accession_number=f"ZA{seed_number('accession', *plan.key) % 10**9:09d}",
         study_id=str(seed_number("id", *plan.key) % 10**6),
         staff=tuple(staff),
@@ -178,11 +178,11 @@ def phantom_of(scenario: Scenario, spec: DeviceSpec) -> Person:
     )
 
 
-def _staff(name: str, staff_id: str, role: Code, organization: str) -> Staff:
+def _staff(name: str, role: Code, organization: str) -> Staff:
+    """By name only, as most units send it: an ID in reports would not be in headers."""
     value = "121081" if organization == "Physician" else "121083"
     return Staff(
         staff_name=name,
-        staff_id=staff_id,
         staff_role_in_procedure=role,
         staff_role_in_organization=Code(value, "DCM", organization),
     )

@@ -148,7 +148,7 @@ def _patient(part: Part, identity: Identity) -> Header:
     header: Header = {
         0x00100010: ("PN", identity.patient_name),
         0x00100020: ("LO", identity.patient_id),
-        0x00100030: ("DA", identity.birth_date),
+        0x00100030: ("DA", (identity.birth_date or "").replace("-", "")),
         0x00100040: ("CS", patient.sex.value if patient.sex else None),
     }
     optional: Header = {

@@ -120,7 +120,7 @@ def _general(part: Part, identity: Identity, n: int) -> Header:
         0x00100010: ("PN", identity.patient_name or ""),
         0x00100020: ("LO", identity.patient_id or ""),
         0x00100021: ("LO", identity.patient_id_issuer),
-        0x00100030: ("DA", identity.birth_date or ""),
+        0x00100030: ("DA", (identity.birth_date or "").replace("-", "")),
         0x00100040: ("CS", patient.sex.value if patient.sex else ""),
         0x00101010: ("AS", None if patient.age_y is None else age_string(patient.age_y)),
         0x00101020: ("DS", _decimal(patient.height_cm, 0.01)),

@@ -82,7 +82,7 @@ def someone(seed: object) -> Identity:
         patient_id=f"QX{derive_uid('patient', seed)[-6:]}",
         patient_id_issuer="EXAMPLE",
         patient_name="Brindlewick^Osmunda",
-        birth_date="19810115",
+        birth_date="1981-01-15",
         accession_number=f"A{derive_uid('accession', seed)[-7:]}",
         study_id="1",
         staff=(
