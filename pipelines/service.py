@@ -137,6 +137,7 @@ class Service:
         check_exposure(settings)
         self._settings = settings
         self._lock = _take_lock(settings)
+        service_file(settings).unlink(missing_ok=True)  # of one that was killed
         self._parts = [_Part(name, settings.home, self._lock) for name in parts]
         self._health: HealthServer | None = None
         self._started_at = datetime.now(UTC)
@@ -230,7 +231,7 @@ def _take_lock(settings: Settings) -> int:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             other = read_service_file(settings)
-            if time.monotonic() < deadline and not (other and _lives(other.pid)):
+            if time.monotonic() < deadline and other is None:
                 time.sleep(0.1)
                 continue
             os.close(handle)
@@ -242,16 +243,6 @@ def _take_lock(settings: Settings) -> int:
             ) from None
         else:
             return handle
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def serve(

@@ -102,11 +102,22 @@ def is_running(settings: Settings) -> bool:
 
 
 def read_service_file(settings: Settings) -> ServiceFile | None:
-    """What the last supervisor said of itself; None if there was none."""
+    """What the running supervisor says of itself; None if there is none."""
     try:
-        return msgspec.json.decode(service_file(settings).read_bytes(), type=ServiceFile)
+        said = msgspec.json.decode(service_file(settings).read_bytes(), type=ServiceFile)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
+    return said if _lives(said.pid) else None  # kill -9 leaves the file behind
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def read_state(settings: Settings) -> ServiceState:

@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dose_lib import Settings
-from dose_lib.errors import ServiceError
+from dose_lib.errors import ServiceError, UsageError
 from pipelines.commands.terminal import err, out, say, settings
 from pipelines.status import (
+    PARTS,
     Accounts,
     PartState,
     ServiceState,
@@ -25,13 +26,21 @@ from pipelines.status import (
 Port = Annotated[int | None, typer.Option(min=0, max=65535)]
 
 
-def serve(dicom_port: Port = None, dashboards_port: Port = None, health_port: Port = None) -> None:
+def serve(
+    dicom_port: Port = None,
+    dashboards_port: Port = None,
+    health_port: Port = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A part not to start: scheduler, dashboards.")
+    ] = None,
+) -> None:
     """Run the service: listener, store, reports on a timetable, dashboards.
 
     Ends at Ctrl-C or SIGTERM, after everything received is stored.
 
     dose serve
     dose --home /var/lib/doseloop serve --dicom-port 11112
+    dose serve --without dashboards
 
     Exit codes: 0 stopped, 2 a setting, 4 the store, 6 a port or another service.
     """
@@ -41,11 +50,19 @@ def serve(dicom_port: Port = None, dashboards_port: Port = None, health_port: Po
         dicom_port=dicom_port, dashboards_port=dashboards_port, health_port=health_port
     )
 
+    left_out = set(without or ())
+    if unknown := left_out - {"scheduler", "dashboards"}:
+        raise UsageError(
+            f"{unknown.pop()!r} cannot be left out",
+            expected="scheduler or dashboards",
+            where="--without",
+        )
+
     def ready(state: ServiceState) -> None:
         say(f"DoseLoop serves {chosen.home}. Ctrl-C stops it.")
         out.print(_parts_table(state))
 
-    run(chosen, on_ready=ready)
+    run(chosen, parts=[p for p in PARTS if p not in left_out], on_ready=ready)
     say("Stopped; everything received is stored.")
 
 
