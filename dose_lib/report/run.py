@@ -163,7 +163,7 @@ def _execute(
         except PapermillExecutionError as error:
             kept = base.with_suffix(".failed.ipynb")
             write_whole(kept, out.read_bytes())
-            raise _failure(path, error, kept) from None
+            raise _failure(path, error, kept, has_given=bool(given)) from None
         except TimeoutError:
             raise ReportError(
                 f"a cell took longer than {settings.report_cell_timeout_s:g} s",
@@ -174,11 +174,18 @@ def _execute(
             raise ReportError(f"the kernel ended ({error})", where=path.name) from None
 
 
-def _failure(path: Path, error: Any, kept: Path) -> ReportError:
+def _failure(path: Path, error: Any, kept: Path, *, has_given: bool) -> ReportError:
+    """The error of a cell, by the number the cell has in the notebook itself."""
+    number = int(error.cell_index) + 1
+    tagged = [
+        i for i, c in enumerate(read_notebook(path).cells) if TAG in c.metadata.get("tags", ())
+    ]
+    if has_given and number > (tagged[0] + 1 if tagged else 0):
+        number -= 1  # papermill put the given parameters into a cell of their own
     first = next((s for s in error.source.splitlines() if s.strip()), "")
     return ReportError(
         f"{error.ename}: {_ANSI.sub('', str(error.evalue))}",
-        where=f"{path.name}, cell {error.cell_index + 1} ({first.strip()[:60]!r})",
+        where=f"{path.name}, cell {number} ({first.strip()[:60]!r})",
         todo=f"What was reached is kept in {kept}",
     )
 

@@ -69,7 +69,7 @@ def _prepared(path: Path, folder: Path) -> Path:
 
 def _nbval(path: Path, home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     # Not with the project's own options: warnings of a notebook are not errors of a test.
-    command = [sys.executable, "-m", "pytest", "-p", "nbval.plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     command += ["-c", "/dev/null", "--rootdir", str(path.parent), "-q", "-p", "no:randomly"]
     return subprocess.run(
         [*command, *options, str(path)],

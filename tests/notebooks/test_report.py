@@ -93,9 +93,10 @@ def test_inputs_are_counted(filled_home: Path, make_notebook: MakeNotebook, tmp_
 def test_a_failing_cell_is_named_and_what_was_reached_is_kept(
     settings: Settings, make_notebook: MakeNotebook
 ) -> None:
-    path = make_notebook("# Q", "reached = 41 + 1\nreached", "# Then", "print(1/0)", "'never'")
+    parameters = ("days: int = 84  # Days", "parameters")
+    path = make_notebook("# Q", parameters, "reached = 41 + 1\nreached", "print(1/0)", "'never'")
     with pytest.raises(ReportError) as caught:
-        run_notebook(path, {}, settings, now=NOW)
+        run_notebook(path, {"days": 7}, settings, now=NOW)
     message = str(caught.value)
     assert "question.ipynb, cell 4" in message
     assert "print(1/0)" in message
