@@ -285,6 +285,7 @@ class Hospital:
             started_at=_at(day, truth.hour),
             operator=rng.choice(device.operators),
             changes=Changes(acting=((truth, None),)),
+            is_size_known=True,
         )
         return self._finish(plan, self.scenario.procedure(truth.procedure), person, rng)
 

@@ -27,6 +27,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Whether the paediatric protocol was chosen.
     changes
         What the scenario's injections change.
+    is_size_known
+        True where weight and height are recorded for certain.
     """
 
     key: tuple[object, ...]
@@ -37,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     operator: str
     changes: Changes = Changes()
+    is_size_known: bool = False
 
     @property
     def study_description(self) -> str:

@@ -136,7 +136,8 @@ def _patient(scenario: Scenario, plan: Plan, rng: Random, *, is_patient: bool) -
     if not is_patient:
         return Patient(sex=Sex.O)
     body = plan.body
-    shows_size = rng.random() >= scenario.population.weight_missing_share
+    is_missing = rng.random() < scenario.population.weight_missing_share
+    shows_size = plan.is_size_known or not is_missing
     return Patient(
         age_y=body.age_y,
         sex=Sex(body.sex),

@@ -136,9 +136,9 @@ def test_the_injected_child_is_written_down(demo: list[Exam], tmp_path: Path) ->
     truths = [t for e in demo for t in e.truths]
     assert [t.kind for t in truths] == ["adult_protocol_on_child"]
     exam = next(e for e in demo if e.truths)
-    assert exam.part.patient.age_y == 5.0
+    assert exam.part.patient.age_y == 2.0
     assert "(Adult)" in exam.part.protocol_names[-1]
-    assert truths[0].effect and truths[0].effect > 1.4
+    assert truths[0].effect and truths[0].effect > 1.7
     assert truths[0].at.date() == END - timedelta(days=1)
     file = tmp_path / "truth.csv"
     assert write_truth(truths, file) == 1

@@ -240,8 +240,8 @@ def same(ours: object, read: object, where: str = "", rel: float = 1e-12) -> lis
     if isinstance(ours, tuple) and isinstance(read, tuple):
         if len(ours) != len(read):
             return [f"{where}: {len(ours)} written, {len(read)} read"]
-        pairs = enumerate(zip(ours, read, strict=True))
-        return [d for n, (a, b) in pairs for d in same(a, b, f"{where}[{n}]", rel)]
+        both = enumerate(zip(ours, read, strict=True))
+        return [d for n, (a, b) in both for d in same(a, b, f"{where}[{n}]", rel)]
     if isinstance(ours, float):
         equal = isinstance(read, float) and read == pytest.approx(ours, rel=rel)
         return [] if equal else [f"{where}: {ours!r} written, {read!r} read"]
