@@ -16,7 +16,13 @@ from dose_lib.charts.words import is_missing
 from dose_lib.errors import DoseError, ReportError
 from dose_lib.report import page
 from dose_lib.report.files import find_notebook, write_whole
-from dose_lib.report.parameters import Parameter, check_parameters, read_parameters
+from dose_lib.report.parameters import (
+    TAG,
+    Parameter,
+    check_parameters,
+    read_notebook,
+    read_parameters,
+)
 from dose_lib.report.pdf import NO_BROWSER, find_browser, print_pdf
 from dose_lib.report.record import RunRecord, sha256_of, versions
 
@@ -177,9 +183,8 @@ def _execute(
 def _failure(path: Path, error: Any, kept: Path, *, has_given: bool) -> ReportError:
     """The error of a cell, by the number the cell has in the notebook itself."""
     number = int(error.cell_index) + 1
-    tagged = [
-        i for i, c in enumerate(read_notebook(path).cells) if TAG in c.metadata.get("tags", ())
-    ]
+    cells = read_notebook(path).cells
+    tagged = [i for i, cell in enumerate(cells) if TAG in cell.metadata.get("tags", ())]
     if has_given and number > (tagged[0] + 1 if tagged else 0):
         number -= 1  # papermill put the given parameters into a cell of their own
     first = next((s for s in error.source.splitlines() if s.strip()), "")
