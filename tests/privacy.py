@@ -80,22 +80,19 @@ class Planted:
         for one in dates:
             spellings[one] = _spellings_of_date(date.fromisoformat(one))
         self._forms = {
-            form: (planted, text)
+            form.lower(): (planted, text)
             for planted, texts in spellings.items()
             for text in texts
             for form in _encoded(text)
         }
         if not self._forms:
             raise ValueError("nothing is planted")
-        # Longest first: of `Doe^Jane` and `Doe` the longer is reported. Case is ignored.
-        ordered = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, ordered)), re.IGNORECASE)
-        self._by_lower = {form.lower(): found for form, found in self._forms.items()}
 
     def search(self, data: bytes, where: str) -> list[Hit]:
-        """Hits in plain bytes, each string once."""
-        found = {m.group().lower() for m in self._pattern.finditer(data)}
-        return [Hit(*self._by_lower[form], where) for form in sorted(found)]
+        """Hits in plain bytes, each planted string once; case is ignored."""
+        lower = data.lower()
+        found = {self._forms[form] for form in self._forms if form in lower}
+        return [Hit(planted, text, where) for planted, text in sorted(found)]
 
 
 def find_in_bytes(

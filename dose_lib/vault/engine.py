@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -66,16 +66,16 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, key: Key) -> None:
     VaultError
         If it is not the vault of this key, or damaged.
     """
-    with _errors_of(path):
+    with errors_of(path):
         _attach_as(con, path, key, _NAME)
         con.execute(f"USE {_NAME}")
-    path.chmod(0o600)
-    try:
-        migrate(con, _migrations())
-    except StoreError as error:
-        raise VaultError(
-            error.seen, expected=error.expected, where=str(path), todo=error.todo
-        ) from None
+        path.chmod(0o600)
+        try:
+            migrate(con, _migrations())
+        except StoreError as error:
+            raise VaultError(
+                error.seen, expected=error.expected, where=str(path), todo=error.todo
+            ) from None
 
 
 def detach(con: duckdb.DuckDBPyConnection) -> None:
@@ -92,13 +92,18 @@ def copy_to(con: duckdb.DuckDBPyConnection, path: Path, key: Key) -> None:
     """
     for stale in (path, path.with_name(path.name + ".wal")):
         stale.unlink(missing_ok=True)
-    with _errors_of(path):
+    with errors_of(path):
         _attach_as(con, path, key, "copy")
         try:
             con.execute(f"COPY FROM DATABASE {_NAME} TO copy")
             con.execute("CHECKPOINT copy")
-        finally:
             con.execute("DETACH copy")
+        except duckdb.Error:
+            # The transaction of a failed copy stays open, and would hide what failed.
+            for tidy in ("ROLLBACK", "DETACH copy"):
+                with suppress(duckdb.Error):
+                    con.execute(tidy)
+            raise
     path.chmod(0o600)
     _flush(path)
 
@@ -147,7 +152,7 @@ def _migrations() -> tuple[Migration, ...]:
 
 
 @contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
+def errors_of(path: Path) -> Iterator[None]:
     """DuckDB's errors in our words; its text is judged, never passed on."""
     try:
         yield
@@ -158,9 +163,10 @@ def _errors_of(path: Path) -> Iterator[None]:
 def _translated(text: str, path: Path) -> VaultError:
     where = str(path)
     restore = "Restore it (`dose restore`) or make it again from the archive (`dose rebuild`)"
-    if "lock" in text and (holder := _HOLDER.search(text)):
+    holder = _HOLDER.search(text) if "lock" in text else None
+    if holder or "already attached" in text:
         return VaultInUseError(
-            f"process {holder.group(1)} has the identity vault open",
+            f"process {holder.group(1) if holder else os.getpid()} has the identity vault open",
             where=where,
             todo="Ask through the running service; only one process opens the vault",
         )

@@ -46,11 +46,12 @@ class VaultFile:
         self.is_broken = False
         self.con = engine.connect(self.path.parent)
         try:
-            self._attach()
-            publish(settings, self.keys[0])
-            self.audit_key = bytes.fromhex(self.memo(_AUDIT_KEY) or self._new_audit_key())
-            if self.memo(_COMPACT):
-                self.compact()
+            with self._errors():
+                self._attach()
+                publish(settings, self.keys[0])
+                self.audit_key = bytes.fromhex(self.memo(_AUDIT_KEY) or self._new_audit_key())
+                if self.memo(_COMPACT):
+                    self.compact()
         except BaseException:
             self.con.close()
             raise
@@ -157,13 +158,10 @@ class VaultFile:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """DuckDB's errors as ours; their text may repeat a value and is not passed on."""
-        try:
-            yield
-        except duckdb.Error as error:
-            self.is_broken |= isinstance(error, duckdb.FatalException)
-            raise VaultError(
-                f"the identity vault cannot do this ({type(error).__name__})",
-                where=str(self.path),
-                todo="Check the room on its disk; if it stays, restore it or rebuild",
-            ) from None
+        """DuckDB's errors as ours; a fatal one means that the file has to be opened anew."""
+        with engine.errors_of(self.path):
+            try:
+                yield
+            except duckdb.FatalException:
+                self.is_broken = True
+                raise

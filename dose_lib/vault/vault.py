@@ -101,16 +101,17 @@ class Vault:
         """
         taken: list[Path] = []
         entries: list[VaultEntry] = []
-        for path in self._inbox.waiting()[:most]:
-            try:
-                entries += self._inbox.load(path, self._file.keys)
-                taken.append(path)
-            except VaultError:
-                self._inbox.set_aside(path)
-        if taken:
-            self.put(entries)
-        for path in taken:
-            path.unlink()
+        with self._file.lock:  # of two who drain at once the second finds what is left
+            for path in self._inbox.waiting()[:most]:
+                try:
+                    entries += self._inbox.load(path, self._file.keys)
+                    taken.append(path)
+                except VaultError:
+                    self._inbox.set_aside(path)
+            if taken:
+                self.put(entries)
+            for path in taken:
+                path.unlink()
         return len(taken)
 
     # Looking
