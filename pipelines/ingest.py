@@ -1,10 +1,10 @@
 """Spool to store: workers read, one writer commits, detectors look, the archive keeps.
 
-The owner of the store (`python -m pipelines.ingest`). For every object the order is: commit
-to the store, let the detectors look, write their findings, and only then take the file out
-of the spool. Each step may be repeated: a receipt is committed once, a finding has the id
-of its subject. So a crash at any instant means that the object is found in the spool again
-and passes through once more, without counting twice.
+The owner of the store (`python -m pipelines.ingest`). For every object the order is: hand
+its sealed identities to the vault, commit to the store, let the detectors look, write their
+findings, and only then take the file out of the spool. Each step may be repeated: a receipt
+is committed once, a finding has the id of its subject. So a crash at any instant means that
+the object is found in the spool again and passes through once more, without counting twice.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import msgspec
 
 import dose_lib
 from dose_lib import Settings
-from dose_lib.errors import ServiceError, StoreError
+from dose_lib.errors import OutOfRoomError, ServiceError, StoreError, VaultError
 from dose_lib.records import Part
 from dose_lib.store import Incoming, Outcome, Status, Store
+from dose_lib.vault import Inbox
 from pipelines.archive import Archive, Quarantine
 from pipelines.defects import Failure, attempt
 from pipelines.disk import Disk
@@ -88,6 +89,7 @@ class Ingest:
         self._spool = Spool(settings.spool_dir, disk=disk)
         self._archive = Archive(settings.archive_dir, disk)
         self._quarantine = Quarantine(settings.quarantine_dir, disk)
+        self._inbox = Inbox(settings)
         self._pool = Pool(settings.home, settings.read_workers, work)
         self._in_flight: set[str] = set()
         self._undetected: list[Settled] = []
@@ -163,6 +165,7 @@ class Ingest:
                 self._in_flight.discard(path.name)
             else:
                 objects.append((path, receipt, one))
+        self._keep_identities(read)
         outcomes = self._store_batch([_incoming(receipt, one) for _, receipt, one in objects])
         settled = [
             Settled(path, receipt, outcome, failure or one.failure)
@@ -170,6 +173,15 @@ class Ingest:
         ]
         self._undetected += [s for s in settled if _has_dose(s.outcome)]
         return [s for s in settled if not _has_dose(s.outcome)]
+
+    def _keep_identities(self, read: Sequence[ReadObject]) -> None:
+        """Hand sealed identities to the vault before anything is committed (see its inbox)."""
+        try:
+            self._inbox.put([one.sealed for one in read if one.sealed is not None])
+        except (OutOfRoomError, VaultError) as error:
+            raise StoreError(
+                error.seen, expected=error.expected, where=error.where, todo=error.todo
+            ) from error
 
     def _store_batch(self, batch: Sequence[Incoming]) -> list[tuple[Outcome, Failure | None]]:
         """Commit a batch; if it fails, one by one, and the one at fault to quarantine."""

@@ -45,6 +45,7 @@ _MODULES = {
     "store": "pipelines.ingest",
     "scheduler": "pipelines.schedule",
     "dashboards": "pipelines.dashboards",
+    "vault": "pipelines.vault",
 }
 # Without these there is nothing to serve: their first start has to succeed.
 _NEEDED = ("receiver", "store")
@@ -52,9 +53,10 @@ _START_S = 60.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _GOOD_RUN_S = 60.0  # after so long the next restart waits no longer than the first
 _LOOK_S = 0.1
-# Stopping: senders first, then what reads, last the store, which empties the spool.
-_STOP_ORDER = ("receiver", "dashboards", "scheduler", "store")
-_STOP_S = {"receiver": 10.0, "dashboards": 10.0, "scheduler": 10.0, "store": 45.0}
+# Stopping: senders first, then what reads, then the store, which empties the spool, and last
+# the vault, which takes in what the store has handed it.
+_STOP_ORDER = ("receiver", "dashboards", "scheduler", "store", "vault")
+_STOP_S = {"receiver": 10.0, "dashboards": 10.0, "scheduler": 10.0, "store": 45.0, "vault": 15.0}
 
 
 class _Part:

@@ -19,7 +19,7 @@ from pipelines.heartbeat import Value, read_beat
 from pipelines.peers import Pending, read_pending
 from pipelines.spool import Spool, read_receipt_of
 
-PARTS = ("receiver", "store", "scheduler", "dashboards")
+PARTS = ("receiver", "store", "vault", "scheduler", "dashboards")
 _SILENT_S = 15.0  # a part that said nothing for so long is not well
 
 

@@ -20,10 +20,11 @@ from dose_lib.dicom.identify import ObjectHead, peek
 from dose_lib.normalise import SiteFacts, normalise_part, read_site
 from dose_lib.records import Finding, Part
 from dose_lib.store import site_key
+from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
 from pipelines.envelope import DamagedFileError, Receipt, make_receipt
 from pipelines.logs import configure_logs
-from pipelines.spool import Spool
+from pipelines.spool import Arrival, Spool
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,16 @@ class Detect(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What one object gave: parts, or why there are none."""
+    """What one object gave: parts, or why there are none.
+
+    `sealed` holds who the exam was of; only the identity vault can open it.
+    """
 
     path: str
     receipt: Receipt | None = None
     head: ObjectHead | None = None
     parts: tuple[Part, ...] = ()
+    sealed: bytes | None = None
     failure: Failure | None = None
 
 
@@ -88,19 +93,26 @@ class Worker:
             receipt = make_receipt(path.read_bytes(), "folder")
             return ReadObject(path=str(path), receipt=receipt, failure=failure)
         head = attempt(lambda: peek(arrival.data), "the reader")
-        parts = attempt(lambda: self._parts(arrival.data), "the reader")
+        read = attempt(lambda: self._parts(arrival), "the reader")
+        parts, sealed = ((), None) if isinstance(read, Failure) else read
         return ReadObject(
             path=str(path),
             receipt=arrival.receipt,
             head=None if isinstance(head, Failure) else head,
-            parts=() if isinstance(parts, Failure) else parts,
-            failure=parts if isinstance(parts, Failure) else None,
+            parts=parts,
+            sealed=sealed,
+            failure=read if isinstance(read, Failure) else None,
         )
 
-    def _parts(self, data: bytes) -> tuple[Part, ...]:
-        parts, identity = dose_lib.read_bytes(data, site_key=self._key)
+    def _parts(self, arrival: Arrival) -> tuple[tuple[Part, ...], bytes]:
+        parts, identity = dose_lib.read_bytes(arrival.data, site_key=self._key)
+        receipt = arrival.receipt
+        entry = VaultEntry.of(
+            parts, identity, sha256=receipt.sha256, received_at=receipt.received_at
+        )
         # Phantoms are recognised by their names, which the store never sees.
-        return tuple(normalise_part(part, self._site, identity) for part in parts)
+        named = tuple(normalise_part(part, self._site, identity) for part in parts)
+        return named, seal_entries(self._settings, [entry])
 
     def detect(self, request: Detect) -> Detected:
         """Let every detector look at the parts of a batch."""
