@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 import ibis
 
 from dose_lib import metrics
+from dose_lib.questions.query import Measure
 
 # The names of `metrics` for the measures of a question.
 _METRICS = {"dap": "kap", "ctdivol": "ctdi_vol"}
 _ASKED = {v: k for k, v in _METRICS.items()}
 # Main quantity of a modality where none is named.
-MAIN_MEASURE = {m: _ASKED.get(name, name) for m, name in metrics.DEFAULT_MEASURE.items()}
+MAIN_MEASURE: dict[str, Measure] = {
+    m: _ASKED.get(name, name)  # type: ignore[misc]
+    for m, name in metrics.DEFAULT_MEASURE.items()
+}
 FILTER_COLUMNS = {
     "weight_kg": "weight_kg",
     "age_y": "age_y",
@@ -80,7 +84,13 @@ def _dlp_no_phantom(table: Any) -> Any:
 
 
 def _by_phantom(
-    measure: str, label: str, unit: str, columns: tuple[str, str], level: str, per: tuple[str, ...]
+    measure: str,
+    label: str,
+    unit: str,
+    *,
+    columns: tuple[str, str],
+    level: str,
+    per: tuple[str, ...],
 ) -> tuple[Quantity, ...]:
     """One quantity a CTDI phantom; doses on two phantoms are never pooled."""
     return tuple(
@@ -108,7 +118,12 @@ def clean_of(column: str, phantom: str) -> Callable[[Any], Any]:
 QUANTITIES: dict[str, tuple[Quantity, ...]] = {
     "dlp": (
         *_by_phantom(
-            "dlp", "DLP", "mGy·cm", ("dlp_16cm_mgy_cm", "dlp_32cm_mgy_cm"), "dlp", ("exam",)
+            "dlp",
+            "DLP",
+            "mGy·cm",
+            columns=("dlp_16cm_mgy_cm", "dlp_32cm_mgy_cm"),
+            level="dlp",
+            per=("exam",),
         ),
         Quantity("dlp", "dlp_total_mgy_cm", "DLP, phantom not stated", "mGy·cm", _dlp_no_phantom),
     ),
@@ -116,9 +131,9 @@ QUANTITIES: dict[str, tuple[Quantity, ...]] = {
         "ctdivol",
         "CTDIvol",
         "mGy",
-        ("ctdi_vol_16cm_max_mgy", "ctdi_vol_32cm_max_mgy"),
-        "ctdi_vol",
-        ("scan", "exam"),
+        columns=("ctdi_vol_16cm_max_mgy", "ctdi_vol_32cm_max_mgy"),
+        level="ctdi_vol",
+        per=("scan", "exam"),
     ),
     "ssde": (Quantity("ssde", "ssde_max_mgy", "SSDE", "mGy", _metric("ssde")),),
     "dap": (Quantity("dap", "kap_gy_cm2", "KAP", "Gy·cm²", _metric("kap"), "kap"),),

@@ -50,26 +50,34 @@ def _is_value(match: Match) -> bool:
 
 def _drop(reading: Reading, match: Match, how: str) -> bool:
     """Clear the slot a word names, or take a value out of it."""
+    if how == "all":
+        return _drop_all(reading, match)
     target = match.of("slot_names")
-    if how == "all" and (dimension := match.of("dimension")):
-        return _clear(reading, match, str(dimension.value))
-    if how == "all" and match.of("patient"):
-        return _clear(reading, match, "filters")
-    if how in ("drop", "except") and target and not match.of("device", "operator", "site"):
+    if target and not match.of("device", "operator", "site"):
         return _clear(reading, match, str(target.value))
-    if how in ("drop", "except"):
-        for slot in _NAMES:
-            if meaning := match.of(slot):
-                values = meaning.value if isinstance(meaning.value, tuple) else (meaning.value,)
-                reading.removed.extend((slot, v) for v in values)
-                return _forget(reading, match)
-        if match.of("sex"):
-            return _clear(reading, match, "sex")
-        if patients := match.of("patients"):
-            return _clear(reading, match, str(patients.value[0]))
-        if (level := match.of("level")) is not None:
-            reading.removed.append(("compare_to", level.value))
+    return _drop_value(reading, match)
+
+
+def _drop_all(reading: Reading, match: Match) -> bool:
+    """“for all scanners”, “all patients”."""
+    if dimension := match.of("dimension"):
+        return _clear(reading, match, str(dimension.value))
+    return match.of("patient") is not None and _clear(reading, match, "filters")
+
+
+def _drop_value(reading: Reading, match: Match) -> bool:
+    for slot in _NAMES:
+        if meaning := match.of(slot):
+            values = meaning.value if isinstance(meaning.value, tuple) else (meaning.value,)
+            reading.removed.extend((slot, v) for v in values)
             return _forget(reading, match)
+    if match.of("sex"):
+        return _clear(reading, match, "sex")
+    if patients := match.of("patients"):
+        return _clear(reading, match, str(patients.value[0]))
+    if level := match.of("level"):
+        reading.removed.append(("compare_to", level.value))
+        return _forget(reading, match)
     return False
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from dose_lib.questions.english import WORDS
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.reading import Reading
-from dose_lib.questions.text import Token, stem, tokenise
-from dose_lib.questions.vocabulary import Vocabulary, words_of
+from dose_lib.questions.text import Token, stem, tokenise, words_of
+from dose_lib.questions.vocabulary import Vocabulary
 
 HIDDEN = ("device", "operator", "site", "manufacturer")
 LONGEST_NUMBER = 5  # digits; a longer run may be an identifier

@@ -210,7 +210,15 @@ def read_with_model(
         )
         note = f"the chat model did not help ({_why(error)}); this is the offline reading"
         return replace(reading, notes=(*reading.notes, note))
-    return _accept(reading, draft, gate, vocabulary, today, model, previous)
+    return _accept(
+        reading,
+        draft,
+        gate=gate,
+        vocabulary=vocabulary,
+        today=today,
+        model=model,
+        previous=previous,
+    )
 
 
 def _is_wanted(reading: Interpretation) -> bool:
@@ -313,6 +321,7 @@ def _slots_of(error: Any) -> str:
 def _accept(
     reading: Interpretation,
     draft: Draft,
+    *,
     gate: Gate,
     vocabulary: Vocabulary,
     today: date,

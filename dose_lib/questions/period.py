@@ -44,8 +44,8 @@ class Period(BaseModel):
     ----------
     kind
         rolling: the last n units up to today; calendar: whole units (n, else one), the first
-        `offset` from the current one; to_date: start of the current unit up to today; since: from `start` up to
-        today; fixed: from `start` to `end`, either may be open.
+        `offset` from the current one; to_date: start of the current unit up to today; since:
+        from `start` up to today; fixed: from `start` to `end`, either may be open.
     start, end
         First day and first day after; resolved for a `today`, never in the future.
     words

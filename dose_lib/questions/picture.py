@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dose_lib.questions.catalogue import ORDERED, RESULT_COLUMNS, order_of
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.reference_lines import LABELS
 from dose_lib.questions.result import Block, Result
-from dose_lib.questions.series import series
+from dose_lib.questions.series import Lines, series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,65 +34,118 @@ def kind_of(query: DoseQuery, result: Result) -> str:
         return "line"
     if query.chart == "bar":
         return "bar"
-    if len(query.group_by) == 2 and query.statistic in (None, "median", "count"):
+    return _kind_of_groups(query)
+
+
+def _kind_of_groups(query: DoseQuery) -> str:
+    is_middle = query.statistic in (None, "median")
+    if len(query.group_by) == 2 and (is_middle or query.statistic == "count"):
         return "heatmap"
     if query.group_by:
-        return "box" if query.statistic in (None, "median") else "bar"
-    return "histogram" if query.statistic in (None, "median", "p75", "mean") else "table"
+        return "box" if is_middle else "bar"
+    return "histogram" if is_middle or query.statistic in ("p75", "mean") else "table"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """What a picture is drawn from."""
+
+    query: DoseQuery
+    result: Result
+    block: Block
+    small_cell_n: int
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What every picture is told."""
+        return {"source": "DoseLoop store", "small_cell_n": self.small_cell_n}
+
+    @property
+    def group(self) -> str | None:
+        """Column of the first dimension."""
+        return RESULT_COLUMNS[self.query.group_by[0]] if self.query.group_by else None
+
+    @property
+    def is_measured(self) -> bool:
+        """True if there are values of single exams to draw."""
+        return self.block.quantity is not None and self.block.values is not None
 
 
 def draw(query: DoseQuery, result: Result, *, small_cell_n: int) -> Any:
     """The picture, or None where the table says it all."""
+    block = result.main
+    kind = kind_of(query, result)
+    if block is None or kind == "table":
+        return None
+    sheet = _Sheet(query, result, _in_percent(block), small_cell_n)
+    if kind in ("line", "control") and result.grain:
+        return _over_time(sheet)
+    if kind == "heatmap" and len(query.group_by) == 2:
+        return _heatmap(sheet)
+    if kind == "bar" or not sheet.is_measured:
+        return _bars(sheet)
+    if kind == "scatter":
+        return _scatter(sheet)
+    return _histogram(sheet) if kind == "histogram" else _box(sheet)
+
+
+def _heatmap(sheet: _Sheet) -> Any:
     from dose_lib import charts
 
-    block = result.main
-    if block is None:
+    x, y = (RESULT_COLUMNS[d] for d in sheet.query.group_by)
+    value = sheet.block.quantity.name if sheet.block.quantity else None
+    return charts.heatmap(_values(sheet.block), x=x, y=y, value=value, **sheet.common)
+
+
+def _bars(sheet: _Sheet) -> Any:
+    from dose_lib import charts
+
+    if sheet.group is None:
         return None
-    kind = kind_of(query, result)
-    if kind == "table":
+    value = main_column(sheet.query, sheet.block)
+    return charts.bar(sheet.block.table, value=value, by=sheet.group, n="n", **sheet.common)
+
+
+def _name(sheet: _Sheet) -> str:
+    return sheet.block.quantity.name if sheet.block.quantity else "value"
+
+
+def _scatter(sheet: _Sheet) -> Any:
+    from dose_lib import charts
+
+    x = "age_y" if "age_band" in sheet.query.group_by else "weight_kg"
+    return charts.scatter(_values(sheet.block), x=x, y=_name(sheet), **sheet.common)
+
+
+def _histogram(sheet: _Sheet) -> Any:
+    from dose_lib import charts
+
+    values = _values(sheet.block)
+    if sheet.group is not None:
+        return charts.panels(
+            charts.histogram, values, panel=sheet.group, value=_name(sheet), **sheet.common
+        )
+    if len(values) < max(_FEWEST, sheet.small_cell_n):
         return None
-    block = _in_percent(block)
-    values = _values(block)
-    levels = _levels(block)
-    common: dict[str, Any] = {"source": "DoseLoop store", "small_cell_n": small_cell_n}
-    group = _group(query)
-    if kind in ("line", "control") and result.grain:
-        return _over_time(query, result, block, values, levels, common)
-    if kind == "bar" and group:
-        value = main_column(query, block)
-        return charts.bar(block.table, value=value, by=group, n="n", **common)
-    if kind == "heatmap" and len(query.group_by) == 2 and values is not None:
-        x, y = (RESULT_COLUMNS[d] for d in query.group_by)
-        named = block.quantity.name if block.quantity else None
-        return charts.heatmap(values, x=x, y=y, value=named, **common)
-    if values is None or block.quantity is None:
-        value = main_column(query, block)
-        return charts.bar(block.table, value=value, by=group, n="n", **common) if group else None
-    name = block.quantity.name
-    if kind == "scatter":
-        x = "age_y" if "age_band" in query.group_by else "weight_kg"
-        return charts.scatter(values, x=x, y=name, **common)
-    if kind == "histogram" and not group:
-        if len(values) < max(_FEWEST, small_cell_n):
-            return None
-        return charts.histogram(values, value=name, levels=levels, **common)
-    if kind == "histogram":
-        return charts.panels(charts.histogram, values, panel=group, levels={}, value=name, **common)
-    if group is None:
-        values = values.assign(exams="all exams")
-    return charts.box(values, value=name, by=group or "exams", levels=levels, **common)
+    levels = _levels(sheet.block)
+    return charts.histogram(values, value=_name(sheet), levels=levels, **sheet.common)
 
 
-def _group(query: DoseQuery) -> str | None:
-    return RESULT_COLUMNS[query.group_by[0]] if query.group_by else None
+def _box(sheet: _Sheet) -> Any:
+    from dose_lib import charts
+
+    values = _values(sheet.block).assign(exams="all exams")
+    by = sheet.group or "exams"
+    levels = _levels(sheet.block)
+    return charts.box(values, value=_name(sheet), by=by, levels=levels, **sheet.common)
 
 
-def _values(block: Block) -> pd.DataFrame | None:
+def _values(block: Block) -> pd.DataFrame:
     """Values of single exams under the name of their quantity, groups in words."""
     import pandas as pd
 
     if block.values is None:
-        return None
+        return pd.DataFrame()
     frame = block.values.copy()
     if block.quantity is not None:
         frame = frame.rename(columns={"value": block.quantity.name})
@@ -138,33 +191,28 @@ def _levels(block: Block) -> tuple[Any, ...]:
 
 
 def main_column(query: DoseQuery, block: Block) -> str:
+    """The figure of a table that a picture shows."""
     columns = [c for c in block.table.columns if c == "share_percent"]
     if block.quantity:
         columns += [c for c in block.table.columns if c.endswith(f"_{block.quantity.name}")]
     return str(columns[0]) if columns and query.statistic != "count" else "n"
 
 
-def _over_time(
-    query: DoseQuery,
-    result: Result,
-    block: Block,
-    values: pd.DataFrame | None,
-    levels: tuple[Any, ...],
-    common: dict[str, Any],
-) -> Any:
+def _over_time(sheet: _Sheet) -> Any:
     from dose_lib import charts
 
-    group = _group(query)
+    query, block = sheet.query, sheet.block
     rich = query.statistic in (None, "median") and query.chart != "control"
-    if rich and values is not None and block.quantity is not None:
+    if rich and sheet.is_measured:
         return charts.trend(
-            values,
-            value=block.quantity.name,
+            _values(block),
+            value=_name(sheet),
             time="started_at",
-            by=group,
-            grain=result.grain,
-            levels=levels,
-            **common,
+            by=sheet.group,
+            grain=sheet.result.grain,
+            levels=_levels(block),
+            **sheet.common,
         )
     column = main_column(query, block)
-    return series(query, result, block, levels, group, column, unit_of(block, column))
+    lines = Lines(sheet.group, column, unit_of(block, column), _levels(block))
+    return series(query, sheet.result, block, lines)

@@ -264,7 +264,7 @@ def find_amounts(text: str) -> list[Amount]:
 
 def _named(tokens: pp.ParseResults) -> dict[str, Any]:
     """Named tokens as single values; pyparsing may nest them."""
-    found = {name: tokens[name] for name in tokens.keys()}  # noqa: SIM118 - not a dict
+    found = {name: tokens[name] for name in tokens.as_dict()}
     return {n: v[0] if isinstance(v, pp.ParseResults) else v for n, v in found.items()}
 
 

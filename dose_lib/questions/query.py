@@ -170,7 +170,7 @@ class DoseQuery(BaseModel):
         """A checked copy with some slots changed; None or () clears a slot."""
         values = {n: getattr(self, n) for n in type(self).model_fields} | slots
         cleared = {n for n, v in values.items() if v is None or v == ()}
-        return DoseQuery(**{n: v for n, v in values.items() if n not in cleared})  # type: ignore[arg-type]
+        return DoseQuery(**{n: v for n, v in values.items() if n not in cleared})
 
     def to_json(self) -> str:
         """JSON of the slots that are set."""

@@ -69,7 +69,9 @@ def level_of_exams(
     """
     if quantity.level is None:
         return None, (f"there are no levels for {quantity.label}",)
-    found, notes = _candidates(quantity, reference, procedures, levels, country, period)
+    found, notes = _candidates(
+        quantity, reference, procedures, levels=levels, country=country, period=period
+    )
     usable = [level for level in found if unusable(level) is None]
     waiting = [level for level in found if unusable(level) is not None]
     if only_usable:
@@ -106,6 +108,7 @@ def _candidates(
     quantity: Quantity,
     reference: str,
     procedures: Iterable[str],
+    *,
     levels: Sequence[Level],
     country: str,
     period: tuple[date | None, date | None],

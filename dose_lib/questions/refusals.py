@@ -62,7 +62,8 @@ _IDENTITY = (
     r"\bwhich (?:patient|person)\b(?! group| age| weight| size| categor| sex)",
     r"\b(?:identify|name) (?:\w+ ){0,2}(?:patients?|persons?)\b",
     r"\b(?:my|his|her) (?:own |last |latest |recent )?"
-    r"(?:mother|father|wife|husband|son|daughter|neighbou?r|ct|scan|x ray|mammogram|dose|exam|exams|doses|brother|sister|colleague)\b",
+    r"(?:mother|father|wife|husband|son|daughter|neighbou?r|ct|scan|x ray|mammogram|dose|exam|"
+    r"exams|doses|brother|sister|colleague)\b",
 )
 _PERSON_TITLES = frozenset(("mr", "mrs", "ms", "miss", "sir", "madam", "frau", "herr"))
 _STAFF_TITLES = frozenset(
@@ -307,27 +308,13 @@ def refuse_out_of_scope(reading: Reading) -> Refusal | None:
             return _scope(f"“{word}” cannot be asked here: {meaning.value}.")
     if reading.previous is not None:
         return None
-    subject = (*strong, "modality", "body_region", "device", "device_group", "operator", "domain")
-    subject += ("exam", "statistic", "site", "manufacturer", "patients")
-    has_subject = reading.has(*subject)
-    only_weak = not reading.has(
-        *strong,
-        "modality",
-        "body_region",
-        "device",
-        "device_group",
-        "domain",
-        "exam",
-        "patients",
-        "operator",
-        "statistic",
-        "site",
-        "manufacturer",
+    named = ("modality", "body_region", "device", "device_group", "operator", "site")
+    has_subject = reading.has(
+        *strong, *named, "manufacturer", "domain", "exam", "statistic", "patients"
     )
-    too_little = reading.coverage < 0.34 and not reading.has(
-        *strong, "modality", "domain", "device"
-    )
-    if not has_subject or only_weak or too_little:
+    is_sure = reading.has(*strong, "modality", "domain", "device")
+    too_little = reading.coverage < 0.34 and not is_sure
+    if not has_subject or too_little:
         return _scope("I found nothing about recorded radiation dose in this question.")
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.result import Block, Result
@@ -14,28 +14,17 @@ if TYPE_CHECKING:
 _MOST_GROUPS = 8
 
 
-def series(
-    query: DoseQuery,
-    result: Result,
-    block: Block,
-    levels: tuple[Any, ...],
-    group: str | None,
-    column: str,
-    unit: str,
-) -> Any:
-    """A line of the table's own figures, one for each group; a control chart adds its limits.
+class Lines(NamedTuple):
+    """What is drawn: column of the groups, the figure, its unit, levels beside it."""
 
-    Parameters
-    ----------
-    query, result, block
-        What is drawn.
-    levels
-        `charts.LevelLine` beside it.
-    group
-        Column of the groups; None for one line.
-    column, unit
-        The figure and its unit.
-    """
+    group: str | None
+    column: str
+    unit: str
+    levels: tuple[Any, ...] = ()
+
+
+def series(query: DoseQuery, result: Result, block: Block, lines: Lines) -> Any:
+    """A line of the table's own figures, one for each group; a control chart adds its limits."""
     import holoviews as hv
     import pandas as pd
 
@@ -43,6 +32,7 @@ def series(
     from dose_lib.charts.levels import legend, mark_sample
     from dose_lib.charts.style import GROUP_COLOURS, INK
 
+    group, column, unit, levels = lines
     table = _points(block, result, column, group)
     if table.empty:
         return None
@@ -50,16 +40,16 @@ def series(
     strokes: list[Any] = []
     for name, colour in zip(names, GROUP_COLOURS, strict=False):
         strokes += _line(table[table["group"] == name], str(result.grain), colour)
-    lines = [(level.value, level.label) for level in levels]
+    across = [(level.value, level.label) for level in levels]
     if query.chart == "control" and group is None:
-        lines += control_limits(list(table.loc[~table["part"], "value"]))
+        across += control_limits(list(table.loc[~table["part"], "value"]))
     first, last = table["time"].min(), table["time"].max()
-    for value, label in lines:
+    for value, label in across:
         ends = pd.DataFrame({"time": [first, last], "value": [float(value)] * 2})
         strokes.append(draw.line(ends, "time", "value", colour=INK, width=1.6, dash="dashed"))
         strokes.append(draw.texts([(first, value, label)]))
     name = "Exams" if column == "n" else word(column).label
-    top = max([*table["value"], *(value for value, _ in lines)]) * 1.15
+    top = max([*table["value"], *(value for value, _ in across)]) * 1.15
     entries = [
         (mark_sample(colour, "●"), str(each))
         for each, colour in zip(names, GROUP_COLOURS, strict=False)

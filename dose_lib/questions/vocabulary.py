@@ -196,22 +196,22 @@ def _add_curated(found: dict[Phrase, list[Meaning]], raw: Mapping[str, Any]) -> 
     for kind in _PLAIN:
         for phrase in raw.get(kind) or ():
             _add(found, phrase, Meaning(kind))
-    for entry in raw.get("combined") or ():
-        slots = {k: v for k, v in entry.items() if k != "phrases"}
-        for phrase in entry["phrases"]:
-            for slot, value in slots.items():
-                _add(found, phrase, Meaning(slot, value))
-    for entry in raw.get("group_of_patients") or ():
-        value = entry["value"]
-        condition = (
-            entry["field"],
-            entry["op"],
-            tuple(value) if isinstance(value, list) else value,
-        )
-        for phrase in entry["phrases"]:
-            _add(found, phrase, Meaning("patients", condition))
     for brand in raw.get("brands") or ():
         _add(found, brand, Meaning("brand", brand))
+    _add_combined(found, raw)
+
+
+def _add_combined(found: dict[Phrase, list[Meaning]], raw: Mapping[str, Any]) -> None:
+    """Phrases that set several slots, and groups of patients with their number."""
+    for entry in raw.get("combined") or ():
+        for phrase in entry["phrases"]:
+            for slot in entry.keys() - {"phrases"}:
+                _add(found, phrase, Meaning(slot, entry[slot]))
+    for entry in raw.get("group_of_patients") or ():
+        given = entry["value"]
+        value = tuple(given) if isinstance(given, list) else given
+        for phrase in entry["phrases"]:
+            _add(found, phrase, Meaning("patients", (entry["field"], entry["op"], value)))
 
 
 def _add_site_names(found: dict[Phrase, list[Meaning]], own: Mapping[str, Any]) -> None:

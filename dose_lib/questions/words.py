@@ -1,4 +1,4 @@
-"""A query and its result in words: how it was understood, where each part came from, what came out."""
+"""A query and its result in words: how it was understood, from what, and what came out."""
 
 from __future__ import annotations
 
@@ -49,6 +49,14 @@ _COMPARED = LABELS | {
     "same_period_last_year": "the same period last year",
 }
 _CHARTS = {"line": "trend", "box": "box plot", "bar": "bar chart", "control": "control chart"}
+_NAMED: dict[str, dict[str, str]] = {
+    "measure": _MEASURES,
+    "statistic": _STATISTICS,
+    "group_by": _DIMENSIONS,
+    "compare_to": _COMPARED,
+    "exceeds": _COMPARED,
+    "chart": _CHARTS,
+}
 _TITLES = {
     "measure": "Quantity",
     "statistic": "Statistic",
@@ -103,18 +111,11 @@ def value_words(query: DoseQuery, slot: str) -> str:
         return ", ".join(filter_words(f) for f in value)
     if slot == "period":
         return str(value.to_text())
-    named = {"measure": _MEASURES, "group_by": _DIMENSIONS, "compare_to": _COMPARED}
-    if slot in named:
-        return ", ".join(named[slot].get(v, str(v)) for v in value)
-    if slot == "statistic":
-        return _STATISTICS[value]
-    if slot == "exceeds":
-        return _COMPARED[value]
-    if slot == "chart":
-        return _CHARTS.get(value, str(value))
     if slot == "order":
         return "largest first" if value == "desc" else "smallest first"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    named = _NAMED.get(slot, {})
+    values = value if isinstance(value, tuple) else (value,)
+    return ", ".join(named.get(v, str(v)) for v in values)
 
 
 def chips(reading: Interpretation, result: Result | None) -> tuple[Chip, ...]:

@@ -48,9 +48,7 @@ def canonical(spec: Mapping[str, Any]) -> dict[str, Any]:
     for slot, value in spec.items():
         if value in (None, [], {}, ""):
             continue
-        if slot in _LISTS:
-            out[slot] = frozenset(value if isinstance(value, list) else [value])
-        elif slot == "measure":
+        if slot in _LISTS or slot == "measure":
             out[slot] = frozenset(value if isinstance(value, list) else [value])
         elif slot == "date":
             out[slot] = tuple(sorted((k, _value(v)) for k, v in value.items() if v))

@@ -51,7 +51,7 @@ def one(text: str) -> Any:
     return found
 
 
-@pytest.mark.parametrize(("text", "wanted"), PHRASES.items(), ids=lambda v: str(v))
+@pytest.mark.parametrize(("text", "wanted"), PHRASES.items(), ids=str)
 def test_phrase(text: str, wanted: tuple[str, Any, str | None]) -> None:
     found = one(text)
     field = field_of(found.kind)

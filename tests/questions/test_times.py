@@ -77,7 +77,7 @@ def read(text: str, today: date = TODAY, *, day_first: bool = True) -> Period:
     return span.period
 
 
-@pytest.mark.parametrize(("text", "days"), PHRASES.items(), ids=lambda v: str(v))
+@pytest.mark.parametrize(("text", "days"), PHRASES.items(), ids=str)
 def test_phrase(text: str, days: tuple[str | None, str]) -> None:
     found = read(text)
     first = found.start.isoformat() if found.start else None

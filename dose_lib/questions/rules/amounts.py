@@ -29,6 +29,7 @@ _SUPERLATIVE = frozenset(
         "least",
     ]
 )
+_LEADS = ("with", "having", "of", "showing", "who", "that")
 _ASCENDING = frozenset(["lowest", "smallest", "shortest", "bottom", "best", "least", "fewest"])
 
 
@@ -141,9 +142,9 @@ def _superlative_later(reading: Reading, number: int) -> int | None:
     texts = [t.text for t in reading.tokens]
     following = texts[number + 1 : number + 6]
     for offset, text in enumerate(following):
-        if text in _SUPERLATIVE and offset >= 2 and following[offset - 1] == "the":
-            if following[offset - 2] in ("with", "having", "of", "showing", "who", "that"):
-                return number + 1 + offset
+        is_led = offset >= 2 and following[offset - 1] == "the"
+        if text in _SUPERLATIVE and is_led and following[offset - 2] in _LEADS:
+            return number + 1 + offset
     return None
 
 

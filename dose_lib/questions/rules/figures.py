@@ -84,9 +84,8 @@ def _each_exam(reading: Reading) -> bool:
     if reading.slots.get("statistic") in ("share", "count"):
         return True
     texts = [t.text for t in reading.tokens]
-    if previous := reading.previous:
-        if previous.statistic in ("share", "count"):
-            return True
+    if (previous := reading.previous) and previous.statistic in ("share", "count"):
+        return True
     if texts[:2] in (["are", "we"], ["do", "we"], ["is", "our"], ["are", "our"], ["were", "we"]):
         return False
     plural_ct = any(t.text in ("cts", "mammograms", "pcis", "ctpas") for t in reading.tokens)

@@ -39,15 +39,16 @@ def _is_grouped(reading: Reading, match: Match) -> bool:
         return True
     if match.of("step"):
         return _is_listed(reading, match) or _is_named_step(reading, match)
-    if cue and cue.of("which"):
+    if (cue and cue.of("which")) or _is_listed(reading, match):
         return True
-    if _is_listed(reading, match):
-        return True
-    last = reading.tokens[match.end - 1].text
-    if cue and (cue.of("compare") or cue.of("rank")) and (is_plural(last) or cue.of("rank")):
-        return True
-    if _is_repeated(reading, match) or _is_wise(reading, match):
-        return True
+    is_plain = is_plural(reading.tokens[match.end - 1].text)
+    ranked = cue is not None and cue.of("rank") is not None
+    compared = cue is not None and cue.of("compare") is not None and is_plain
+    shaped = _is_repeated(reading, match) or _is_wise(reading, match)
+    return ranked or compared or shaped or _is_asked_apart(reading, match)
+
+
+def _is_asked_apart(reading: Reading, match: Match) -> bool:
     return _is_ranked(reading, match) or _is_comparison_of(reading, match)
 
 

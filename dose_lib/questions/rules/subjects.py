@@ -5,6 +5,7 @@ from __future__ import annotations
 from dose_lib.questions.query import Filter
 from dose_lib.questions.reading import Match, Reading
 from dose_lib.questions.text import is_plural, stem
+from dose_lib.questions.vocabulary import Meaning
 
 
 def place_subjects(reading: Reading) -> None:
@@ -16,30 +17,37 @@ def place_subjects(reading: Reading) -> None:
 
 
 def _place_name(reading: Reading, match: Match) -> None:
+    """The first sense that names something; a measure or dimension of the same words wins."""
     for meaning in match.meanings:
-        kind, value = meaning.kind, meaning.value
-        if kind in ("device", "operator", "site", "manufacturer"):
-            if len(value) > 1 and kind == "device":
-                return
-            reading.extend(kind, value, match.start, match.end)
-            if kind == "device":
-                _enumerate(reading, match)
+        if meaning.kind in ("measure", "dimension", "level"):
             return
-        if kind == "procedure":
-            reading.extend(kind, (value,), match.start, match.end)
+        if meaning.kind in ("device", "operator", "site", "manufacturer"):
+            _place_store_name(reading, match, meaning)
             return
-        if kind == "device_group":
-            if not _is_counted_group(reading, match):
-                continue
-            reading.extend("device", value, match.start, match.end)
+        if meaning.kind == "device_group" and _is_counted_group(reading, match):
+            reading.extend("device", meaning.value, match.start, match.end)
             return
-        if kind in ("modality", "body_region"):
-            for each in match.meanings:
-                if each.kind in ("modality", "body_region"):
-                    reading.extend(each.kind, (each.value,), match.start, match.end)
+        if meaning.kind == "procedure":
+            reading.extend("procedure", (meaning.value,), match.start, match.end)
             return
-        if kind in ("measure", "dimension", "level"):
+        if meaning.kind in ("modality", "body_region"):
+            _place_subject(reading, match)
             return
+
+
+def _place_store_name(reading: Reading, match: Match, meaning: Meaning) -> None:
+    """A name of the store; words that fit several devices fill nothing and stay unused."""
+    if len(meaning.value) > 1 and meaning.kind == "device":
+        return
+    reading.extend(meaning.kind, meaning.value, match.start, match.end)
+    if meaning.kind == "device":
+        _enumerate(reading, match)
+
+
+def _place_subject(reading: Reading, match: Match) -> None:
+    for each in match.meanings:
+        if each.kind in ("modality", "body_region"):
+            reading.extend(each.kind, (each.value,), match.start, match.end)
 
 
 def _is_counted_group(reading: Reading, match: Match) -> bool:
@@ -84,9 +92,6 @@ def _between(first: str, last: str) -> list[str]:
 
 def _place_measures(reading: Reading) -> None:
     for match, meaning in reading.all("measure", "stand_in"):
-        before = reading.before(match.start, skip=1)
-        if before is not None and meaning.kind == "stand_in":
-            pass
         have = reading.slots.get("measure", ())
         if meaning.kind == "stand_in":
             word = reading.words(match.start, match.end)
@@ -108,17 +113,11 @@ def _fold_subject(reading: Reading) -> None:
         slots["procedure"] = tuple(dict.fromkeys((*slots.get("procedure", ()), name)))
         reading.origins["procedure"] = reading.origins["body_region"]
         slots["body_region"] = tuple(regions)
-    procedures = slots.get("procedure", ())
-    if (
-        len(procedures) == 1
-        and procedures[0].startswith("CT ")
-        and modality
-        and "CT" not in modality
-    ):
-        if procedures[0] == "CT Lumbar Spine":
-            slots["body_region"] = ("spine",)
-            reading.origins["body_region"] = reading.origins["procedure"]
-            slots.pop("procedure")
+    is_no_ct = bool(modality) and "CT" not in modality
+    if slots.get("procedure") == ("CT Lumbar Spine",) and is_no_ct:
+        slots["body_region"] = ("spine",)
+        reading.origins["body_region"] = reading.origins["procedure"]
+        slots.pop("procedure")
     if slots.get("procedure") and not regions:
         slots.pop("body_region", None)
 
