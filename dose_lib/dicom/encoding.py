@@ -53,15 +53,12 @@ def open_bytes(data: bytes) -> Opened:
         return _open_tolerantly(data, syntax)
     if syntax == DEFLATED_LITTLE:
         data, start = _inflate(data, start), 0
-    explicit = syntax != IMPLICIT_LITTLE if syntax else _looks_explicit(data, start)
+    # Some senders encode one way and declare the other; the first element shows which.
+    explicit = _looks_explicit(data, start)
     try:
         return Opened(meta, syntax, Source(data, explicit=explicit), start)
     except OddEncodingError:
-        try:
-            # Some senders encode one way and declare the other.
-            return Opened(meta, syntax, Source(data, explicit=not explicit), start)
-        except ReadError:
-            return _open_tolerantly(data, syntax)
+        return _open_tolerantly(data, syntax)
 
 
 def _read_meta(data: bytes) -> tuple[DataSet | None, int]:
@@ -87,6 +84,7 @@ def _read_meta(data: bytes) -> tuple[DataSet | None, int]:
 
 
 def _looks_explicit(data: bytes, start: int) -> bool:
+    """True if a value representation stands where implicit VR has a length below 16 KB."""
     return data[start + 4 : start + 6].isalpha() and data[start + 4 : start + 6].isupper()
 
 

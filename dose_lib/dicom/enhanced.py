@@ -42,10 +42,7 @@ def read_enhanced_report(reading: Reading, sheet: Sheet) -> Content:
     values = read_root(reading, root, _APART)
     procedure = root.first(c.PROCEDURE_REPORTED.key)
     reported = procedure.coded[0] if procedure else ""
-    found: dict[str, list[Node]] = {key: [] for key in _APART}
-    for node in root.walk():
-        if node.key in found:
-            found[node.key].append(node)
+    found = {key: root.containers(key) for key in _APART}
     is_mammography = reported == c.MAMMOGRAPHY.key
     nodes = in_order_of_start(found[c.IRRADIATION_EVENT_SUMMARY_DATA.key])
     events = [

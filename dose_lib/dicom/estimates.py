@@ -171,9 +171,8 @@ def read_estimate_report(reading: Reading, sheet: Sheet) -> Content:
     authors = read_observers(reading, root)
     author = authors[0] if authors else None
     found: list[Estimate] = []
-    for node in root.walk():
-        if node.key == c.RADIATION_DOSE_ESTIMATE.key:
-            found += read_estimates(reading, node, len(found), author)
+    for node in root.containers(c.RADIATION_DOSE_ESTIMATE.key):
+        found += read_estimates(reading, node, len(found), author)
     values["estimates"] = tuple(found)
     others = set(sheet.header.texts(t.ModalitiesInStudy))
     modality = next((m for m in _MODALITIES if m in others), None)

@@ -178,7 +178,7 @@ def read_nuclear_report(reading: Reading, sheet: Sheet) -> Content:
     root = sheet.root
     apart = (c.RADIOPHARMACEUTICAL_ADMINISTRATION.key, c.PATIENT_CHARACTERISTICS.key)
     values = read_root(reading, root, apart)
-    nodes = [n for n in root.walk() if n.key == c.RADIOPHARMACEUTICAL_ADMINISTRATION.key]
+    nodes = root.containers(c.RADIOPHARMACEUTICAL_ADMINISTRATION.key)
     given = tuple(read_administration(reading, node, place) for place, node in enumerate(nodes))
     values["administrations"] = given
     starts = [a.started_at for a in given if a.started_at is not None]

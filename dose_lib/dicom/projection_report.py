@@ -39,7 +39,7 @@ def read_projection_report(reading: Reading, sheet: Sheet) -> Content:
     procedure = root.first(c.PROCEDURE_REPORTED.key)
     reported = procedure.coded[0] if procedure else ""
     is_mammography = reported == c.MAMMOGRAPHY.key
-    nodes = [n for n in root.walk() if n.key == c.IRRADIATION_EVENT_XRAY_DATA.key]
+    nodes = root.containers(c.IRRADIATION_EVENT_XRAY_DATA.key)
     events = [
         read_xray_event(reading, node, place, is_mammography=is_mammography)
         for place, node in enumerate(in_order_of_start(nodes))
@@ -59,7 +59,7 @@ def read_projection_report(reading: Reading, sheet: Sheet) -> Content:
 
 
 def _accumulated(root: Node) -> list[Node]:
-    return [n for n in root.walk() if n.key == c.ACCUMULATED_XRAY_DOSE_DATA.key]
+    return root.containers(c.ACCUMULATED_XRAY_DOSE_DATA.key)
 
 
 def choose_modality(

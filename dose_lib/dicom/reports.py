@@ -89,13 +89,12 @@ def read_ct_report(reading: Reading, sheet: Sheet) -> Content:
     """CT radiation dose (TID 10011)."""
     root = sheet.root
     values: dict[str, Any] = read_root(reading, root, _CT_APART)
-    nodes = in_order_of_start([n for n in root.walk() if n.key == c.CT_ACQUISITION.key])
+    nodes = in_order_of_start(root.containers(c.CT_ACQUISITION.key))
     events = [read_ct_event(reading, node, place) for place, node in enumerate(nodes)]
     events = identify_events(reading, events, stand_in_uid(sheet.head))
     stated = Fields(reading, "totals.")
-    for node in root.walk():
-        if node.key == c.CT_ACCUMULATED_DOSE_DATA.key:
-            stated.read(node.children, CT_STATED, CT_TOTAL_HANDLERS)
+    for node in root.containers(c.CT_ACCUMULATED_DOSE_DATA.key):
+        stated.read(node.children, CT_STATED, CT_TOTAL_HANDLERS)
     if "comment" in stated.values:
         values.setdefault("comment", stated.values.pop("comment"))
     return Content(

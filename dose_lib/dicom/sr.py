@@ -115,6 +115,16 @@ class Node:
             yield node
             stack.extend(reversed(node.children))
 
+    def containers(self, key: str) -> list[Node]:
+        """Items with this concept, however deep, in order; none within another one."""
+        found: list[Node] = []
+        for child in self.children:
+            if child.key == key:
+                found.append(child)
+            elif child.children:
+                found += child.containers(key)
+        return found
+
     @property
     def path(self) -> str:
         """Place in the report: code values from the root, `[n]` from 0 where one repeats."""

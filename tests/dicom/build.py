@@ -6,11 +6,14 @@ wrong in any way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from pydicom import config
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
@@ -34,12 +37,34 @@ MPPS = "1.2.840.10008.3.1.2.3.3"
 
 Code = Concept | tuple[str, str, str]
 EMPTY: Any = object()
+Made = TypeVar("Made")
+
+
+def unchecked(make: Callable[..., Made]) -> Callable[..., Made]:
+    """pydicom neither warns nor raises at values that the standard forbids."""
+
+    @wraps(make)
+    def quiet(*args: Any, **values: Any) -> Made:
+        with config.disable_value_validation():
+            return make(*args, **values)
+
+    return quiet
 
 
 def code_item(code: Code) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code[:3]
     return item
+
+
+def put(made: Dataset, name: str, value: Any) -> None:
+    """Set an element, also to a text that its VR does not allow."""
+    try:
+        setattr(made, name, value)
+    except ValueError:
+        tag = tag_for_keyword(name)
+        assert tag is not None
+        made.add(DataElement(tag, dictionary_VR(tag), value, already_converted=True))
 
 
 def _item(vt: str, name: Code, rel: str, below: Sequence[Dataset]) -> Dataset:
@@ -55,6 +80,7 @@ def container(name: Code, *below: Dataset, rel: str = "CONTAINS") -> Dataset:
     return _item("CONTAINER", name, rel, below)
 
 
+@unchecked
 def num(
     name: Code,
     value: Any,
@@ -70,7 +96,7 @@ def num(
     if value is not EMPTY:
         if unit is not None:
             measured.MeasurementUnitsCodeSequence = Items([code_item((unit, scheme, unit))])
-        measured.NumericValue = value
+        put(measured, "NumericValue", value)
         item.MeasuredValueSequence = Items([measured])
     else:
         item.MeasuredValueSequence = Items([])
@@ -122,6 +148,7 @@ def image(name: Code, *uids: str, vt: str = "IMAGE") -> Dataset:
     return item
 
 
+@unchecked
 def header(sop_class: str, **attributes: Any) -> Dataset:
     """A header with what every object has; an attribute set to None is left out."""
     made = Dataset()
@@ -146,10 +173,11 @@ def header(sop_class: str, **attributes: Any) -> Dataset:
     }
     for name, value in (base | attributes).items():
         if value is not None:
-            setattr(made, name, value)
+            put(made, name, value)
     return made
 
 
+@unchecked
 def encode(data_set: Dataset, *, syntax: str = ExplicitVRLittleEndian) -> bytes:
     """The data set as a DICOM file, with whatever illegal values it holds."""
     meta = FileMetaDataset()
@@ -158,8 +186,7 @@ def encode(data_set: Dataset, *, syntax: str = ExplicitVRLittleEndian) -> bytes:
     meta.TransferSyntaxUID = syntax
     data_set.file_meta = meta
     out = BytesIO()
-    with config.disable_value_validation():
-        data_set.save_as(out, enforce_file_format=True)
+    data_set.save_as(out, enforce_file_format=True)
     return out.getvalue()
 
 
@@ -224,8 +251,9 @@ def sequence(*items: Dataset) -> Items:
     return Items(items)
 
 
+@unchecked
 def item(**attributes: Any) -> Dataset:
     made = Dataset()
     for name, value in attributes.items():
-        setattr(made, name, value)
+        put(made, name, value)
     return made
