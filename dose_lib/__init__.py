@@ -29,6 +29,7 @@ _PUBLIC = {
     "dashboard_environment": "dose_lib.live",
     "detectors": "dose_lib.detect",
     "dismiss": "dose_lib.findings",
+    "identify": "dose_lib.vault.client",
     "load_levels": "dose_lib.reference",
     "load_settings": "dose_lib.settings",
     "merge": "dose_lib.dicom.merge",
@@ -62,6 +63,7 @@ __all__ = [
     "dashboard_environment",
     "detectors",
     "dismiss",
+    "identify",
     "load_levels",
     "load_settings",
     "merge",
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
     from dose_lib.store import Incoming, Outcome, Store, site_key, submit_decision
     from dose_lib.store.connect import connect
     from dose_lib.store.trace import trace
+    from dose_lib.vault.client import identify
 
 
 def __getattr__(name: str) -> Any:
