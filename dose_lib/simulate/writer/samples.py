@@ -384,6 +384,7 @@ def pulsed(n: int, vendor: str, seed: object) -> Part:
                 **_common(i, seed),
                 event_type=XRayEventType.FLUOROSCOPY,
                 acquisition_protocol="ABDOMEN",
+                target_region=sct("818981001"),
                 fluoro_mode=dcm("113631"),
                 kap_gy_cm2=0.215,
                 ka_r_mgy=3.4,
