@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dose_lib.questions.exclusions import leave_out, opposite_of
 from dose_lib.questions.query import SUBJECT, DoseQuery, merge_filters
 from dose_lib.questions.reading import Match, Origin, Reading
 
@@ -21,7 +22,10 @@ def is_reset(reading: Reading) -> bool:
 def take_edits(reading: Reading) -> None:
     """Read what is to be dropped, added or replaced; takes those matches out of the reading."""
     _drop_instead(reading)
-    cue = None
+    cue: tuple[str, Match] | None = None
+    if _takes_away(reading):
+        first = reading.matches[0]
+        cue = ("drop", first)
     for match in list(reading.matches):
         edit = match.of("edit")
         if edit and edit.value in ("drop", "except", "all", "add") and not _is_value(match):
@@ -42,6 +46,15 @@ def take_edits(reading: Reading) -> None:
                 and not match.of("group", "exam", "domain", "patient")
             ):
                 cue = None
+
+
+def _takes_away(reading: Reading) -> bool:
+    """ "take the weight limit away"."""
+    texts = [t.text for t in reading.tokens]
+    if "take" not in texts or not {"away", "off", "out"} & set(texts) or not reading.matches:
+        return False
+    reading.used.update(i for i, t in enumerate(texts) if t in ("away", "off", "out"))
+    return True
 
 
 def _is_value(match: Match) -> bool:
@@ -71,10 +84,12 @@ def _drop_value(reading: Reading, match: Match) -> bool:
             values = meaning.value if isinstance(meaning.value, tuple) else (meaning.value,)
             reading.removed.extend((slot, v) for v in values)
             return _forget(reading, match)
-    if match.of("sex"):
-        return _clear(reading, match, "sex")
-    if patients := match.of("patients"):
-        return _clear(reading, match, str(patients.value[0]))
+    opposite = opposite_of(match)
+    if opposite is not None:
+        have = reading.previous.filters if reading.previous else ()
+        if any(f.field == opposite.field for f in have):
+            return _clear(reading, match, opposite.field)
+        return leave_out(reading, match, match.start)
     if level := match.of("level"):
         reading.removed.append(("compare_to", level.value))
         return _forget(reading, match)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from dose_lib.questions import rules
+from dose_lib.questions.exclusions import take_exclusions
 from dose_lib.questions.followup import apply_edits, is_reset, looks_like_follow_up, take_edits
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.reading import Origin, Reading
@@ -90,7 +91,9 @@ def interpret(
         if not looks_like_follow_up(alone):
             previous = None
     reading = Reading(text, tokens, vocabulary, fixes, previous=previous)
-    refusal = refuse_at_once(reading)
+    # As typed: a mended word must not hide what was asked.
+    typed = Reading(text, tokenise(text), vocabulary, previous=previous)
+    refusal = refuse_at_once(typed) or refuse_at_once(reading)
     if refusal is None:
         refusal = _fill(reading, today, day_first=day_first)
     if refusal is not None:
@@ -109,7 +112,7 @@ def _fill(reading: Reading, today: date, *, day_first: bool) -> Refusal | None:
         else:
             take_edits(reading)
     else:
-        _take_exclusions(reading)
+        take_exclusions(reading)
     rules.place_subjects(reading)
     refusal = refuse_unknown_names(reading)
     if refusal is not None:
@@ -125,36 +128,6 @@ def _fill(reading: Reading, today: date, *, day_first: bool) -> Refusal | None:
     rules.place_order(reading)
     rules.take_plain_words(reading)
     return refuse_out_of_scope(reading)
-
-
-def _take_exclusions(reading: Reading) -> None:
-    """“except Scanner 2”, “excluding children” in a question of its own."""
-    for match in list(reading.matches):
-        edit = match.of("edit")
-        if edit and edit.value in ("only", "same", "what_about"):
-            reading.used.update(range(match.start, match.end))
-        if not (edit and edit.value == "except"):
-            continue
-        following = reading.after(match.end)
-        if following is None:
-            continue
-        for slot in ("device", "operator", "site", "manufacturer"):
-            meaning = following.of(slot)
-            if meaning is None:
-                continue
-            every = getattr(reading.vocabulary.values, slot)
-            kept = tuple(v for v in every if v not in meaning.value)
-            reading.put(slot, kept, match.start, following.end)
-            reading.notes.append(f"every {slot} but {', '.join(meaning.value)}")
-            reading.matches.remove(following)
-        patients = following.of("patients")
-        if patients and patients.value[0] == "age_y" and patients.value[1] in ("<", ">="):
-            from dose_lib.questions.query import Filter
-
-            name, op, value = patients.value
-            other = Filter(field=name, op=">=" if op == "<" else "<", value=value)
-            reading.put("filters", (other,), match.start, following.end)
-            reading.matches.remove(following)
 
 
 def _finish(reading: Reading, today: date) -> Interpretation:

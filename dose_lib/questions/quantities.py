@@ -343,6 +343,7 @@ def _grammar() -> pp.ParserElement:
         ("patients of", "children of", "patients aged", "children aged", "kids of")
     )
     aged_range = patients_of("aged") + two
+    bare_range = between + single("low") + to + single("high")
     compared = op + dash + the + single("low")
     with_noun = noun + of + compared + pp.Optional(unit) + pp.Optional(suffix) + old
     over_s = op + dash + single("low") + age_s
@@ -352,5 +353,16 @@ def _grammar() -> pp.ParserElement:
     noun_number = noun + of + single("low") + unit + suffix
     equal_age = single("low") + dash + _phrases(_AGES)("unit")
     return pp.MatchFirst(
-        [ranges, with_noun, over_s, with_unit, noun_number, or_more, equal_age, aged_range, no_unit]
+        [
+            ranges,
+            with_noun,
+            over_s,
+            with_unit,
+            noun_number,
+            or_more,
+            equal_age,
+            aged_range,
+            no_unit,
+            bare_range,
+        ]
     )

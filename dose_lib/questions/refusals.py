@@ -86,6 +86,7 @@ _STAFF_TITLES = frozenset(
         "colleague",
     ]
 )
+_COUNTED = frozenset(("exam", "study", "case", "workload", "caseload", "throughput"))
 _WRITE_RE = [re.compile(p) for p in _WRITE]
 _IDENTITY_RE = [re.compile(p) for p in _IDENTITY]
 _LEAD_PERSON = frozenset(
@@ -309,8 +310,8 @@ def refuse_out_of_scope(reading: Reading) -> Refusal | None:
     if reading.previous is not None:
         return None
     named = ("modality", "body_region", "device", "device_group", "operator", "site")
-    has_subject = reading.has(
-        *strong, *named, "manufacturer", "domain", "exam", "statistic", "patients"
+    has_subject = reading.has(*strong, *named, "manufacturer", "domain", "exam", "patients") or any(
+        stem(t.text) in _COUNTED for t in reading.tokens
     )
     is_sure = reading.has(*strong, "modality", "domain", "device")
     too_little = reading.coverage < 0.34 and not is_sure

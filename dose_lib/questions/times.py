@@ -126,6 +126,11 @@ def _rolling(number: pp.ParserElement, unit: pp.ParserElement) -> list[pp.Parser
         + n
         + u
     )
+    back_one = pp.Suppress(
+        phrase("go back", "going back", "look back", "looking back", "back", "over", "in")
+    )
+    back_one = back_one + pp.Suppress(one_word(("a", "one"))) + u
+    back_one.set_parse_action(action(lambda t: period_of(kind="rolling", n=1, unit=t["unit"])))
     behind = (
         pp.Suppress(phrase("over", "in", "for"))
         + n
@@ -141,7 +146,7 @@ def _rolling(number: pp.ParserElement, unit: pp.ParserElement) -> list[pp.Parser
         + pp.Suppress(phrase("rolling", "trailing"))
     )
     rolled = [counted, swapped, ago, back, behind, until_today, window]
-    found = [whole, *rolled]
+    found = [whole, *rolled, back_one]
     named: tuple[tuple[tuple[str, ...], str, int, Unit], ...] = (
         (("past", "last", "previous", "trailing"), "fortnight", 2, "week"),
         (("past", "last", "previous", "trailing"), "half year", 6, "month"),

@@ -48,7 +48,22 @@ def _is_grouped(reading: Reading, match: Match) -> bool:
     return ranked or compared or shaped or _is_asked_apart(reading, match)
 
 
+def leads_to_dimension(reading: Reading, superlative: Match) -> Match | None:
+    """The dimension of "lowest (median) dose scanner", with nothing but figures between."""
+    following = reading.after(superlative.end, skip=1)
+    while following and following.of("domain", "measure", "statistic"):
+        following = reading.after(following.end, skip=0)
+    if following is None or following.of("dimension") is None:
+        return None
+    is_one = not is_plural(reading.tokens[following.end - 1].text)
+    led = reading.after(superlative.end, skip=1) is not following
+    return following if is_one and led else None
+
+
 def _is_asked_apart(reading: Reading, match: Match) -> bool:
+    superlatives = [m for m, _ in reading.all("desc", "asc")]
+    if any(leads_to_dimension(reading, m) is match for m in superlatives):
+        return True
     return _is_ranked(reading, match) or _is_comparison_of(reading, match)
 
 
@@ -123,6 +138,8 @@ def _groups_of_values(reading: Reading) -> None:
     cues = [m for m, _ in reading.all("compare") if not _is_bound(reading, m)]
     if not cues:
         return
+    if any(_is_against_the_rest(reading, cue) for cue in cues):
+        return
     for slot in (
         "device",
         "operator",
@@ -141,6 +158,22 @@ def _groups_of_values(reading: Reading) -> None:
         for cue in cues:
             reading.extend("group_by", (slot,), cue.start, cue.end)
             break
+
+
+def _is_against_the_rest(reading: Reading, cue: Match) -> bool:
+    """ "ER CT vs the other scanners": all are shown side by side."""
+    ahead = range(cue.end, min(cue.end + 3, len(reading.tokens)))
+    rest = [i for i in ahead if reading.tokens[i].text in ("rest", "other", "others", "remaining")]
+    if not rest:
+        return False
+    for slot in ("device", "operator", "site", "manufacturer"):
+        values = reading.slots.get(slot, ())
+        if len(values) == 1:
+            del reading.slots[slot]
+            reading.extend("group_by", (slot,), cue.start, rest[0] + 1)
+            reading.notes.append(f"{values[0]} is shown beside every other {slot}")
+            return True
+    return False
 
 
 def _is_bound(reading: Reading, cue: Match) -> bool:

@@ -45,6 +45,7 @@ def _since(reading: Reading, span: TimeSpan, start: int, today: date) -> TimeSpa
 
 def place_time(reading: Reading, spans: list[tuple[TimeSpan, int, int]], today: date) -> None:
     """Fill the period; two periods side by side are a comparison."""
+    spans = [s for s in spans if not _is_left_out(reading, s[1], s[2])]
     if not spans:
         return _earlier_only(reading)
     if len(spans) >= 2 and _compare_periods(reading, spans):
@@ -56,6 +57,17 @@ def place_time(reading: Reading, spans: list[tuple[TimeSpan, int, int]], today: 
         return None
     reading.put("period", span.period, start, end)
     return _earlier_only(reading)
+
+
+def _is_left_out(reading: Reading, start: int, end: int) -> bool:
+    """ "excluding January": a hole in a range has no slot, and is said."""
+    cue = reading.before(start, skip=1)
+    edit = cue.of("edit") if cue else None
+    if edit is None or edit.value != "except":
+        return False
+    reading.notes.append(f"“{reading.words(start, end)}” cannot be left out of a period")
+    reading.masked.difference_update(range(start, end))
+    return True
 
 
 def _cue_between(reading: Reading, first: int, last: int) -> bool:

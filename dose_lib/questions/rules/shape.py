@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dose_lib.questions.reading import Match, Reading
+from dose_lib.questions.rules.groups import leads_to_dimension
 from dose_lib.questions.text import is_plural
 
 
@@ -54,19 +55,30 @@ def place_order(reading: Reading) -> None:
         ),
         None,
     )
-    asked = reading.has("which", "who") and "group_by" in reading.slots
+    asked = (reading.has("which", "who") or _is_best_of(reading)) and "group_by" in reading.slots
     if word and asked:
         match, order = word
         reading.put("order", order, match.start, match.end)
         if "limit" not in reading.slots and _is_one(reading):
             reading.put("limit", 1, match.start, match.end)
-    elif word and reading.has("rank"):
+    elif (word and _is_sorting(reading, word[0])) or (word and reading.has("rank")):
         reading.put("order", word[1], word[0].start, word[0].end)
     elif reading.has("rank"):
         for match, _ in reading.all("rank"):
             reading.put("order", "desc", match.start, match.end)
     elif word:
         _extreme(reading, *word)
+
+
+def _is_best_of(reading: Reading) -> bool:
+    """ "lowest dose scanner": a superlative that leads to what is grouped."""
+    return any(leads_to_dimension(reading, match) for match, _ in reading.all("desc", "asc"))
+
+
+def _is_sorting(reading: Reading, match: Match) -> bool:
+    """ "worst first", "descending": about the order, not a maximum."""
+    texts = {t.text for t in reading.tokens[match.start : match.end]}
+    return bool(texts & {"first", "descending", "ascending", "decreasing", "increasing", "order"})
 
 
 def _is_one(reading: Reading) -> bool:
