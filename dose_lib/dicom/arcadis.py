@@ -5,7 +5,8 @@ from __future__ import annotations
 from dose_lib import codes as c
 from dose_lib.dicom.fields import Kind, Table, fields, numbers
 from dose_lib.dicom.part import Content
-from dose_lib.dicom.reading import Fields, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields
 from dose_lib.dicom.sheet import Sheet
 from dose_lib.records import Modality, SourceKind, Totals
 

@@ -10,6 +10,7 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.elements import DataSet, shown
 from dose_lib.dicom.fields import Kind
 from dose_lib.dicom.reading import HIDDEN, Reading, shown_code
+from dose_lib.dicom.record import MOST
 from dose_lib.dicom.sr import coded_item
 from dose_lib.dicom.text import join_datetime, read_datetime, read_numbers
 from dose_lib.records import Code
@@ -97,7 +98,7 @@ class Attributes:
                 self.put(name, exact, tag, factor=None if factor == 1.0 else factor)
         elif kind is Kind.COUNT:
             number = self.number(tag)
-            if number is not None:
+            if number is not None and abs(number) <= MOST:
                 self.put(name, round(number), tag)
         elif kind is Kind.CODE:
             code = self.code(tag)

@@ -20,7 +20,8 @@ from dose_lib.dicom.fields import (
     numbers,
 )
 from dose_lib.dicom.observers import PEOPLE, read_person, take_device
-from dose_lib.dicom.reading import Fields, Handlers, Reading, factor_of
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields, Handlers, factor_of
 from dose_lib.dicom.sr import Node
 from dose_lib.dicom.text import read_numbers
 from dose_lib.records import (

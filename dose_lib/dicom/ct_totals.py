@@ -8,7 +8,8 @@ from typing import Any
 
 from dose_lib import codes as c
 from dose_lib.dicom.fields import PHANTOMS, Kind, Table, fields, numbers
-from dose_lib.dicom.reading import Fields, Handlers, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.sr import Node
 from dose_lib.records import CtAcquisitionType, CtEvent, Phantom, Totals
 

@@ -248,7 +248,8 @@ class DataSet:
     def integer(self, tag: int) -> int | None:
         """First value of a numeric element as a whole number; None if it is none."""
         number = self.number(tag)
-        return int(number) if number is not None and number == int(number) else None
+        is_whole = number is not None and abs(number) < 2**31 and number == int(number)
+        return int(number) if number is not None and is_whole else None
 
     def items(self, tag: int) -> tuple[DataSet, ...]:
         """Items of a sequence; empty where it is missing or empty."""

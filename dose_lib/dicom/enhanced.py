@@ -21,7 +21,8 @@ from dose_lib.dicom.part import Content
 from dose_lib.dicom.projection import read_xray_event
 from dose_lib.dicom.projection_report import choose_modality, part_mg_mode
 from dose_lib.dicom.projection_totals import complete_totals, read_plane
-from dose_lib.dicom.reading import Fields, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields
 from dose_lib.dicom.report import read_root
 from dose_lib.dicom.sheet import Sheet, stand_in_uid
 from dose_lib.dicom.sr import Node

@@ -13,7 +13,8 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.fields import Kind, Table, fields, numbers
 from dose_lib.dicom.observers import read_observers
 from dose_lib.dicom.part import Content
-from dose_lib.dicom.reading import Fields, Handlers, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.report import read_root
 from dose_lib.dicom.sheet import Sheet
 from dose_lib.dicom.sr import Node

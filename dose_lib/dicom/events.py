@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from dose_lib import codes as c
 from dose_lib.dicom.fields import REPEATS
-from dose_lib.dicom.reading import Fields, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields
 from dose_lib.dicom.sr import Node
 from dose_lib.dicom.text import read_datetime
 from dose_lib.records import CtEvent, XRayEvent

@@ -11,7 +11,8 @@ from dose_lib.dicom.fields import SIDES, Kind, Table, choice, fields, numbers
 from dose_lib.dicom.nuclides import NUCLIDES
 from dose_lib.dicom.observers import OBSERVER_DEVICE, read_person
 from dose_lib.dicom.part import Content
-from dose_lib.dicom.reading import Fields, Handlers, Reading, shown_code
+from dose_lib.dicom.reading import Reading, shown_code
+from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.report import read_root
 from dose_lib.dicom.sheet import Sheet, kind_of
 from dose_lib.dicom.sr import Node

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dose_lib import codes as c
 from dose_lib.dicom.fields import Kind, Table, fields
 from dose_lib.dicom.identity import PERFORMING
-from dose_lib.dicom.reading import Fields, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields
 from dose_lib.dicom.sr import Node
 from dose_lib.records import Code, Device, Staff
 

@@ -11,7 +11,8 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.attributes import Attributes
 from dose_lib.dicom.elements import DataSet, shown
 from dose_lib.dicom.fields import Kind, Table, choice, fields, numbers
-from dose_lib.dicom.reading import Fields, Handlers, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.sr import Node
 from dose_lib.dicom.text import read_age, read_date
 from dose_lib.records import AgeSource, Code, Patient, PregnancyStatus, Sex, SizeSource

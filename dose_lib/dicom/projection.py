@@ -12,7 +12,8 @@ from dose_lib.dicom.events import take_repeat
 from dose_lib.dicom.fields import Field
 from dose_lib.dicom.observers import PEOPLE, read_device
 from dose_lib.dicom.projection_fields import EVENT, FILTER, PULSES, STAND_INS
-from dose_lib.dicom.reading import Fields, Handlers, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.reference_point import take_reference_point
 from dose_lib.dicom.sr import Node
 from dose_lib.dicom.text import read_numbers

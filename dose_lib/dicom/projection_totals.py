@@ -12,7 +12,8 @@ from dose_lib import codes as c
 from dose_lib.dicom.ct_totals import compare_total, exact_sum
 from dose_lib.dicom.fields import PLANES, SIDES, Kind, Table, choice, fields, numbers
 from dose_lib.dicom.observers import take_device
-from dose_lib.dicom.reading import Fields, Handlers, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.reference_point import take_reference_point
 from dose_lib.dicom.sr import Node
 from dose_lib.records import (

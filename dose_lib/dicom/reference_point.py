@@ -6,7 +6,8 @@ import re
 
 from dose_lib import codes as c
 from dose_lib.codes import Concept
-from dose_lib.dicom.reading import Fields, shown_code
+from dose_lib.dicom.reading import shown_code
+from dose_lib.dicom.record import Fields
 from dose_lib.dicom.sr import Node
 from dose_lib.records import Code
 

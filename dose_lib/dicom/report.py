@@ -11,7 +11,8 @@ from dose_lib.dicom.elements import DataSet
 from dose_lib.dicom.events import take_comment
 from dose_lib.dicom.fields import YES_NO, Kind, Table, choice, fields
 from dose_lib.dicom.observers import OBSERVER_DEVICE, read_person, take_device
-from dose_lib.dicom.reading import Fields, Handlers, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.sr import Node
 
 ROOT: Table = {

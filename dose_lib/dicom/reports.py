@@ -22,7 +22,8 @@ from dose_lib.dicom.observers import read_observers
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.patient import read_characteristics
 from dose_lib.dicom.projection_report import read_projection_report
-from dose_lib.dicom.reading import Fields, Reading
+from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import Fields
 from dose_lib.dicom.report import read_root, template_of
 from dose_lib.dicom.sheet import Sheet, kind_of, stand_in_uid
 from dose_lib.dicom.sr import Node, read_tree
