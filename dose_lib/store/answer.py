@@ -100,7 +100,7 @@ def _watched(con: duckdb.DuckDBPyConnection, watch: Watch) -> Iterator[None]:
     with watch.over(con) as verdict:
         try:
             yield
-        except (duckdb.Error, pa.ArrowException, RuntimeError, MemoryError) as error:
+        except (duckdb.Error, pa.ArrowException, OSError, RuntimeError, MemoryError) as error:
             if verdict.is_too_large:
                 raise _too_large("stopped before the machine ran out of it") from None
             if verdict.is_too_late:

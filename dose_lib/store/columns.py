@@ -38,6 +38,15 @@ _OWN_TABLES = frozenset({"events", "administrations", "estimates", "issues", "pr
 # The one name that stands in two of the records that make up `part`.
 RENAMED: Mapping[tuple[str, str], str] = {("totals", "derived"): "totals_derived"}
 
+# Columns of `part` beside the records: copies of what `derived` holds under the second name.
+DERIVED_COLUMNS: Mapping[str, str] = {
+    "derived_water_equivalent_diameter_mm": "patient.water_equivalent_diameter_mm",
+    "derived_ssde_max_mgy": "totals.ssde_max_mgy",
+    "derived_ssde_mean_mgy": "totals.ssde_mean_mgy",
+    "derived_effective_dose_msv": "totals.effective_dose_msv",
+}
+SIZE_METHOD = "size_method"  # input `method` of the diameter
+
 _SCALARS: Mapping[type, str] = {
     str: "VARCHAR",
     float: "DOUBLE",

@@ -22,7 +22,13 @@ from dose_lib.records import (
     Totals,
     XRayEvent,
 )
-from dose_lib.store.columns import RENAMED, field_types, without_none
+from dose_lib.store.columns import (
+    DERIVED_COLUMNS,
+    RENAMED,
+    SIZE_METHOD,
+    field_types,
+    without_none,
+)
 
 Row = dict[str, Any]
 
@@ -43,6 +49,8 @@ _KEYS: Mapping[str, pa.DataType] = {
     "estimate_index": pa.int32(),
     "issue_index": pa.int32(),
     "n_issues": pa.int64(),
+    SIZE_METHOD: pa.string(),
+    **dict.fromkeys(DERIVED_COLUMNS, pa.float64()),
     "received_at": _UTC,
     "started_at_utc": _UTC,
 }
@@ -79,6 +87,10 @@ def _part_row(plain: Row, received_at: datetime) -> Row:
     for record in ("device", "patient", "totals"):
         for name, value in plain[record].items():
             row[RENAMED.get((record, name), name)] = value
+    derived = plain["derived"]
+    row |= {c: derived[n]["value"] for c, n in DERIVED_COLUMNS.items() if n in derived}
+    if size := derived.get(DERIVED_COLUMNS["derived_water_equivalent_diameter_mm"]):
+        row[SIZE_METHOD] = size["inputs"].get("method")
     row["received_at"] = received_at
     row["n_issues"] = len(plain["issues"])
     return row
@@ -139,7 +151,7 @@ def _types(table: str) -> Mapping[str, _Column]:
 
 def _has_key(table: str, name: str) -> bool:
     if table == "part":
-        return name in ("n_issues", "received_at", "started_at_utc")
+        return name in ("n_issues", "received_at", "started_at_utc", SIZE_METHOD, *DERIVED_COLUMNS)
     return name in ("part_key", f"{table}_index") or (table == "event" and name == "record")
 
 

@@ -15,14 +15,12 @@ what a client could use (DESIGN §5):
 from __future__ import annotations
 
 import os
-import resource
 import secrets
 import threading
 from typing import TYPE_CHECKING
 
 import duckdb
 import msgspec
-import psutil
 
 from dose_lib.errors import DoseError, QueryTimeoutError, ServiceError
 from dose_lib.store.answer import answer, failure
@@ -37,7 +35,7 @@ from dose_lib.store.endpoint import (
 )
 from dose_lib.store.engine import load_quack, memory_bytes
 from dose_lib.store.guard import Guard
-from dose_lib.store.watch import Watch
+from dose_lib.store.watch import Room, Watch
 from dose_lib.store.wire import fetch
 
 if TYPE_CHECKING:
@@ -98,26 +96,28 @@ def start(store: Store, con: duckdb.DuckDBPyConnection, *, is_dedicated: bool = 
     if (running.fetchone() or (0,))[0]:
         raise ServiceError("this store is served already", todo="Serve it once")
     port = free_port(store.settings.store_port, "the store")
-    _lock_down(store, con)
+    growth = 4 * memory_bytes(store.settings.store_memory) + _HEADROOM_BYTES
+    room = Room(growth if is_dedicated else None)
+    _lock_down(store, con, room)
     token, url = secrets.token_urlsafe(32), f"quack:localhost:{port}"
     con.execute("CALL quack_serve(?, token = ?)", [url, token])
     _check_is_ours(url, token)
-    if is_dedicated:
-        _limit_process(4 * memory_bytes(store.settings.store_memory) + _HEADROOM_BYTES)
+    room.renew()
     service = Service(store, con, url, token)
     service.publish()
     return service
 
 
-def _lock_down(store: Store, con: duckdb.DuckDBPyConnection) -> None:
+def _lock_down(store: Store, con: duckdb.DuckDBPyConnection, room: Room) -> None:
     settings = store.settings
     load_quack(con)
     watch = Watch(settings.store_query_timeout_s, 2 * memory_bytes(settings.store_memory))
-    _add_answer(con, watch)
+    _add_answer(con, watch, room)
     con.execute(_ADMITS)
     for name, value in (
         ("memory_limit", settings.store_memory),
         ("max_temp_directory_size", settings.store_memory),
+        ("allocator_background_threads", True),
         ("TimeZone", "UTC"),
         ("quack_authorization_function", "dose_admits"),
         ("allow_persistent_secrets", False),
@@ -134,7 +134,7 @@ def _text(value: str) -> str:
     return value.replace("'", "''")
 
 
-def _add_answer(con: duckdb.DuckDBPyConnection, watch: Watch) -> None:
+def _add_answer(con: duckdb.DuckDBPyConnection, watch: Watch, room: Room) -> None:
     """Register `dose_answer(query)`: why there is no answer as JSON, or the Arrow stream."""
     guard = Guard(con)
     # Never runs anything itself, so that opening further cursors never waits for the writer.
@@ -148,15 +148,13 @@ def _add_answer(con: duckdb.DuckDBPyConnection, watch: Watch) -> None:
                 todo="Try again; look for the query that takes so long",
             )
             return {"failure": _packed(busy), "stream": None}
-        cursor = readers.cursor()
         try:
-            stream = answer(cursor, guard, query, watch)
+            return {"failure": None, "stream": _answered(readers, guard, query, watch)}
         except DoseError as error:
+            room.renew()
             return {"failure": _packed(error), "stream": None}
         finally:
-            cursor.close()
             turns.release()
-        return {"failure": None, "stream": stream.to_pybytes()}
 
     con.create_function(
         "dose_answer",
@@ -167,21 +165,17 @@ def _add_answer(con: duckdb.DuckDBPyConnection, watch: Watch) -> None:
     )
 
 
+def _answered(readers: duckdb.DuckDBPyConnection, guard: Guard, query: str, watch: Watch) -> bytes:
+    cursor = readers.cursor()
+    try:
+        stream: bytes = answer(cursor, guard, query, watch).to_pybytes()
+        return stream
+    finally:
+        cursor.close()
+
+
 def _packed(error: DoseError) -> str:
     return msgspec.json.encode(failure(error)).decode()
-
-
-def _limit_process(growth_bytes: int) -> None:
-    """Let this process take so much more address space, then fail allocations.
-
-    What a query builds inside one step of DuckDB is neither counted by it nor can be
-    interrupted. Without this limit the kernel would end this process or another; with it
-    the query fails.
-    """
-    limit = psutil.Process().memory_info().vms + growth_bytes
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def _check_is_ours(url: str, token: str) -> None:

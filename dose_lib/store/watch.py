@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import duckdb
 import psutil
@@ -21,22 +23,29 @@ class Verdict:
         self.is_too_large = False
 
 
+class _Running(NamedTuple):
+    con: duckdb.DuckDBPyConnection
+    until: float
+    most_bytes: int
+    verdict: Verdict
+
+
 class Watch:
-    """Interrupts queries that take too long, and all where they take too much memory.
+    """Interrupts queries that take too long, or during which the process grows too much.
 
     Parameters
     ----------
     timeout_s
         Seconds a query may take.
     memory_bytes
-        What the process may grow by while queries run. DuckDB counts tables, joins and
+        What the process may grow by since a query began. DuckDB counts tables, joins and
         sorts by itself; texts and lists that a query builds are counted here only.
     """
 
     def __init__(self, timeout_s: float, memory_bytes: int) -> None:
         self.timeout_s = timeout_s
         self._memory_bytes = memory_bytes
-        self._running: dict[int, tuple[duckdb.DuckDBPyConnection, float, Verdict]] = {}
+        self._running: set[_Running] = set()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._process = psutil.Process()
@@ -44,36 +53,63 @@ class Watch:
     @contextmanager
     def over(self, con: duckdb.DuckDBPyConnection) -> Iterator[Verdict]:
         """Watch over what runs on `con` inside the block."""
-        verdict = Verdict()
+        until = time.monotonic() + self.timeout_s
+        running = _Running(con, until, self._now_bytes() + self._memory_bytes, Verdict())
         with self._wake:
-            self._running[id(verdict)] = (con, time.monotonic() + self.timeout_s, verdict)
+            self._running.add(running)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
                 self._thread.start()
             self._wake.notify()
         try:
-            yield verdict
+            yield running.verdict
         finally:
             # Under the lock: nobody interrupts a connection that went on to something else.
             with self._wake:
-                del self._running[id(verdict)]
+                self._running.remove(running)
 
     def _look(self) -> None:
         while True:
             with self._wake:
                 while not self._running:
                     self._wake.wait()
-                base = self._process.memory_info().rss
-            while self._stop_some(base):
-                time.sleep(_PERIOD_S)
+                self._stop_some()
+            time.sleep(_PERIOD_S)
 
-    def _stop_some(self, base: int) -> bool:
-        """One look; True if queries still run."""
-        is_too_large = self._process.memory_info().rss > base + self._memory_bytes
-        with self._wake:
-            for con, until, verdict in self._running.values():
-                verdict.is_too_large |= is_too_large
-                verdict.is_too_late |= time.monotonic() > until
-                if verdict.is_too_large or verdict.is_too_late:
-                    con.interrupt()
-            return bool(self._running)
+    def _stop_some(self) -> None:
+        now_bytes = self._now_bytes()
+        for con, until, most_bytes, verdict in self._running:
+            verdict.is_too_large |= now_bytes > most_bytes
+            verdict.is_too_late |= time.monotonic() > until
+            if verdict.is_too_large or verdict.is_too_late:
+                con.interrupt()
+
+    def _now_bytes(self) -> int:
+        return int(self._process.memory_info().rss)
+
+
+class Room:
+    """Address space that the process may still take; then allocations fail.
+
+    What a query builds inside one step of DuckDB is neither counted by it nor can be
+    interrupted. Without a limit the kernel would end this process or another; with it the
+    query fails. The limit moves along: freed memory goes back to the system within
+    seconds, its addresses stay taken.
+
+    Parameters
+    ----------
+    growth_bytes
+        How much more; None for no limit, where other work shares the process.
+    """
+
+    def __init__(self, growth_bytes: int | None) -> None:
+        self._growth_bytes = growth_bytes
+
+    def renew(self) -> None:
+        """Measure the limit from what is taken now."""
+        if self._growth_bytes is None:
+            return
+        limit = psutil.Process().memory_info().vms + self._growth_bytes
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

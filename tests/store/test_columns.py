@@ -8,10 +8,10 @@ import pytest
 
 from dose_lib.records import CtEvent, Part, XRayEvent, contract
 from dose_lib.store import Store
-from dose_lib.store.columns import child_columns, part_columns
+from dose_lib.store.columns import DERIVED_COLUMNS, child_columns, part_columns
 
 OURS = {
-    "part": {"received_at", "n_issues"},
+    "part": {"received_at", "n_issues", "size_method", *DERIVED_COLUMNS},
     "event": {"part_key", "event_index", "record"},
     "administration": {"part_key", "administration_index"},
     "estimate": {"part_key", "estimate_index"},
