@@ -116,4 +116,4 @@ def sentence(text: str, *, details: Iterable[str] = ()) -> Html:
 def chip(status: object) -> str:
     """A status as sign and word, coloured: HTML."""
     shown = mark(status)
-    return f'<span class="chip {shown.tone}">{escape(shown.sign)} {escape(shown.word)}</span>'
+    return f'<span class="verdict {shown.tone}">{escape(shown.sign)} {escape(shown.word)}</span>'

@@ -103,8 +103,9 @@ def render(notebook: NotebookNode, head: Head) -> str:
     )
     page = {**head._asdict(), "css": _css(), "first_words": words_below_title(notebook)}
     html, _ = exporter.from_notebook_node(notebook, resources={"page": page})
-    # Each output carries the style sheet, so that it also looks right in JupyterLab; one is enough.
-    return str(html).replace(STYLE, "")
+    # Each output carries the style sheet, so that it also looks right in JupyterLab. One is
+    # enough here, and a later one would undo the dark colours.
+    return str(html).replace(STYLE, "").replace(f"<style>{CSS}</style>", "")
 
 
 def _css() -> str:

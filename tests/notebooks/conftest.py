@@ -146,10 +146,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Settings, Sequence[Path]], str]]
             "DOSE_DASHBOARDS_REFRESH_S": str(settings.dashboards_refresh_s),
             "DOSE_SITE_NAME": settings.site_name,
         }
-        log = (tmp_path / "server.log").open("wb")
-        process = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path
-        )
+        with (tmp_path / "server.log").open("wb") as log:
+            process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path
+            )
         started.append(process)
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 90
