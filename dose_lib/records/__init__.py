@@ -11,6 +11,7 @@ from dose_lib.records.device import Device
 from dose_lib.records.dictionary import ContractName, contract
 from dose_lib.records.enums import (
     AgeSource,
+    Contrast,
     CtAcquisitionType,
     EstimateStatistic,
     Laterality,
@@ -22,6 +23,7 @@ from dose_lib.records.enums import (
     SetRole,
     Severity,
     Sex,
+    SizeMethod,
     SizeSource,
     SourceKind,
     StepStatus,
@@ -40,6 +42,7 @@ __all__ = [
     "AgeSource",
     "Code",
     "ContractName",
+    "Contrast",
     "CtAcquisitionType",
     "CtEvent",
     "CtSource",
@@ -74,6 +77,7 @@ __all__ = [
     "SetRole",
     "Severity",
     "Sex",
+    "SizeMethod",
     "SizeSource",
     "SourceKind",
     "SourceObject",

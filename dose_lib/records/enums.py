@@ -37,6 +37,27 @@ class MgMode(StrEnum):
     CEM = "CEM"
 
 
+class Contrast(StrEnum):
+    """Contrast medium in the diagnostic acquisitions of a part; both: phases of either kind."""
+
+    WITH = "with"
+    WITHOUT = "without"
+    BOTH = "both"
+
+
+class SizeMethod(StrEnum):
+    """How the water-equivalent diameter of a patient was found, best first."""
+
+    IMAGE = "image"
+    LOCALISER = "localiser"
+    REPORT = "report"
+    EFFECTIVE_DIAMETER = "effective_diameter"
+    WEIGHT_AND_HEIGHT = "weight_and_height"
+    WEIGHT = "weight"
+    OTHER_STUDY = "other_study"
+    AGE_BAND = "age_band"
+
+
 class StepStatus(StrEnum):
     """Performed procedure step status (PS3.3 C.4.14)."""
 

@@ -11,6 +11,7 @@ from dose_lib.records.ct import CtEvent
 from dose_lib.records.device import Device
 from dose_lib.records.enums import (
     AgeSource,
+    Contrast,
     MgMode,
     Modality,
     Plane,
@@ -184,6 +185,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     requested_procedure: Code | None = None
     performed_procedure_step_description: str | None = None
     procedure_name: str | None = None
+    procedure_rule: str | None = None
+    procedure_confidence: float | None = None
+    procedure_evidence: str | None = None
     body_region: str | None = None
     is_body_region_inferred: bool | None = None
     protocol_names: tuple[str, ...] = ()
@@ -202,6 +206,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     mg_mode: MgMode | None = None
     contrast_agent: str | None = None
     contrast_volume_ml: float | None = None
+    contrast: Contrast | None = None
     indication: str | None = None
     admitting_diagnosis: str | None = None
     performed_step_status: StepStatus | None = None

@@ -61,6 +61,7 @@ class XRayEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", t
     view: Code | None = None
     view_modifiers: tuple[Code, ...] = ()
     eponymous_view: Code | None = None
+    projection: str | None = None
     table_relationship: Code | None = None
     orientation: Code | None = None
     orientation_modifier: Code | None = None
