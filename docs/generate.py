@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from docs.cli_page import cli_page
 from dose_lib.records import contract
 from dose_lib.settings import Settings
 
@@ -87,7 +88,11 @@ def data_page() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "data.md": data_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "data.md": data_page,
+    "cli.md": cli_page,
+}
 
 
 def main() -> None:

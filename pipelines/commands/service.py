@@ -23,7 +23,10 @@ from pipelines.status import (
     try_accounts,
 )
 
-Port = Annotated[int | None, typer.Option(min=0, max=65535)]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Instead of the setting; 0 chooses a free one."),
+]
 
 
 def serve(

@@ -1,0 +1,238 @@
+"""Receiving: DoseLoop's listener beside dcmtk's and Orthanc's; spool to store; time to a row.
+
+Each measurement sends the same small CT dose reports. The listeners are measured in turn in
+the same run, three times each, by dcmtk's `storescu` on one association; the median counts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+import dose_lib
+from dose_lib import Settings, load_settings
+from dose_lib.simulate import Hospital
+from dose_lib.simulate.send import send
+from dose_lib.store import Store
+from pipelines.dashboards import choose_port
+from pipelines.envelope import make_receipt
+from pipelines.heartbeat import read_beat
+from pipelines.ingest import Ingest
+from pipelines.service import Service
+from pipelines.spool import Spool
+
+N_LISTENER, N_STORE, N_LATENCY, ROUNDS = 400, 1000, 60, 3
+_LOCAL = "127.0.0.1"
+_ORTHANC = """{"DicomPort": %d, "HttpServerEnabled": false, "StorageDirectory": "%s",
+"IndexDirectory": "%s", "DicomAet": "ANY", "DicomCheckCalledAet": false,
+"DicomAlwaysAllowStore": true, "OverwriteInstances": true}"""
+
+
+def main() -> None:
+    """Run the three measurements."""
+    with tempfile.TemporaryDirectory(prefix="dose-bench-") as name:
+        folder = Path(name)
+        objects = _reports(N_STORE)
+        _listeners(folder, objects[:N_LISTENER])
+        _spool_to_store(folder, objects)
+        _time_to_row(folder)
+
+
+def _reports(n: int) -> list[bytes]:
+    found: list[bytes] = []
+    for exam in Hospital.load("demo", days=200).exams():
+        found += [o.data for o in exam.objects()]
+        if len(found) >= n:
+            break
+    return found[:n]
+
+
+def _listeners(folder: Path, objects: list[bytes]) -> None:
+    storescu = _dcmtk("storescu")
+    if storescu is None:
+        print("dcmtk is not installed: no comparison of listeners")
+        return
+    sent = folder / "sent"
+    sent.mkdir()
+    for number, data in enumerate(objects):
+        (sent / f"{number:05d}.dcm").write_bytes(data)
+    size = statistics.mean(map(len, objects)) / 1000
+    print(f"{len(objects)} CT dose reports of {size:.1f} kB, one association, objects/s (median)")
+    for no_delay in ("1", "0"):
+        rates = {}
+        for listener in (_ours, _storescp, _orthanc):
+            with listener(folder, no_delay) as port:
+                if port is None:
+                    continue
+                times = [_send_all(storescu, sent, port, no_delay) for _ in range(ROUNDS)]
+                rates[listener.__name__.strip("_")] = len(objects) / statistics.median(times)
+        shown = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+        ratios = ", ".join(
+            f"{rates['ours'] / rate:.2f} × {name}" for name, rate in rates.items() if name != "ours"
+        )
+        print(f"  TCP_NODELAY={no_delay}: {shown}   →  ours is {ratios}")
+    print("  (ours flushes each object and its folder before the answer, the others flush nothing)")
+
+
+def _dcmtk(program: str) -> str | None:
+    ours = Path(sys.executable).parent  # pynetdicom brings namesakes
+    folders = [f for f in os.environ.get("PATH", "").split(os.pathsep) if Path(f) != ours]
+    return shutil.which(program, path=os.pathsep.join(folders))
+
+
+def _send_all(storescu: str, sent: Path, port: int, no_delay: str) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [storescu, "+sd", "-aec", "DOSELOOP", _LOCAL, str(port), str(sent)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "TCP_NODELAY": no_delay},
+    )
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _process(command: list[str], port: int, no_delay: str = "1") -> Iterator[int]:
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TCP_NODELAY": no_delay, "DOSE_DICOM_PORT": str(port)},
+    )
+    try:
+        _await_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@contextmanager
+def _ours(folder: Path, no_delay: str) -> Iterator[int | None]:
+    port = choose_port(0, _LOCAL, "dicom_port")
+    home = folder / f"receiver{no_delay}"
+    command = [sys.executable, "-m", "pipelines.receive", "--home", str(home)]
+    with _process(command, port) as ready:
+        yield ready
+
+
+@contextmanager
+def _storescp(folder: Path, no_delay: str) -> Iterator[int | None]:
+    port = choose_port(0, _LOCAL, "dicom_port")
+    program, out = _dcmtk("storescp"), folder / "storescp"
+    if program is None:
+        yield None
+        return
+    out.mkdir(exist_ok=True)
+    with _process([program, "-od", str(out), str(port)], port, no_delay) as ready:
+        yield ready
+
+
+@contextmanager
+def _orthanc(folder: Path, no_delay: str) -> Iterator[int | None]:
+    program = shutil.which("Orthanc")
+    if program is None:
+        yield None
+        return
+    port = choose_port(0, _LOCAL, "dicom_port")
+    out = folder / f"orthanc{no_delay}"
+    out.mkdir()
+    config = out / "orthanc.json"
+    config.write_text(_ORTHANC % (port, out / "db", out / "db"))
+    with _process([program, str(config)], port, no_delay) as ready:
+        yield ready
+
+
+def _await_port(port: int) -> None:
+    import socket
+
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex((_LOCAL, port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+def _spool_to_store(folder: Path, objects: list[bytes]) -> None:
+    settings = load_settings(folder / "store", store_port=0)
+    spool = Spool(settings.spool_dir)
+    for data in objects:
+        spool.put(data, make_receipt(data, "folder"))
+    objects.clear()
+    with Store.open(settings) as store:
+        store.serve()
+        ingest = Ingest(settings, store)
+        while not ingest.step():  # the worker has to start first
+            pass
+        began, before = time.perf_counter(), ingest.counts.stored
+        largest = 0.0
+        while not ingest.is_done:
+            ingest.step()
+            largest = max(largest, _memory())
+        seconds, n = time.perf_counter() - began, ingest.counts.stored - before
+        ingest.close()
+    print(
+        f"spool to committed, looked at and archived: {n} CT dose reports in {seconds:.1f} s, "
+        f"{n / seconds:.0f}/s (OpenREM 1.0.0b2 with PostgreSQL: 9/s); "
+        f"owner and worker together {largest:.0f} MB at most"
+    )
+
+
+def _memory() -> float:
+    me = psutil.Process()
+    return sum(p.memory_info().rss for p in (me, *me.children(recursive=True))) / 1e6
+
+
+def _time_to_row(folder: Path) -> None:
+    """From the answer to C-STORE to the row another process can read, under load."""
+    settings = _with_ports(folder / "latency")
+    service = Service(settings, parts=("receiver", "store"))
+    service.start()
+    try:
+        beat = read_beat(settings.run_dir, "receiver")
+        port = int((beat.facts["port"] if beat else 0) or 0)
+        exams = Hospital.load("demo", seed=5, days=60).exams()
+        objects = [o for exam in exams for o in exam.objects()][: N_LATENCY + 40]
+        con = dose_lib.connect(settings=settings)
+        load, probes = objects[:40], objects[40:]
+        send(load, _LOCAL, port)
+        delays = []
+        for probe in probes:
+            sent = send([probe], _LOCAL, port)
+            answered = sent.answered_at[probe.sop_instance_uid]
+            studies = con.table("studies")
+            row = studies.filter(studies.study_uid == probe.study_uid)
+            while row.count().execute() == 0:
+                time.sleep(0.005)
+            delays.append(time.time() - answered)
+    finally:
+        service.stop()
+    delays.sort()
+    p95 = delays[int(0.95 * len(delays))]
+    print(
+        f"answer to C-STORE until another process reads the row: median "
+        f"{statistics.median(delays) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms of {len(delays)}"
+    )
+
+
+def _with_ports(home: Path) -> Settings:
+    for name in ("dicom_port", "health_port"):
+        os.environ[f"DOSE_{name.upper()}"] = str(choose_port(0, _LOCAL, name))
+    return load_settings(home)
+
+
+if __name__ == "__main__":
+    main()
