@@ -2,65 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from dose_lib.errors import QuestionError, UsageError, did_you_mean
 from dose_lib.questions import view
 from dose_lib.questions.audit import Entry, write_entry
-from dose_lib.questions.compile import Limits, run
+from dose_lib.questions.compile import run
+from dose_lib.questions.desk import Desk, open_desk, today_of
 from dose_lib.questions.gate import Gate
 from dose_lib.questions.model import Model, read_with_model
 from dose_lib.questions.parser import Interpretation, interpret
-from dose_lib.questions.period import Period
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.reading import Origin
 from dose_lib.questions.refusals import Refusal, ask_back
 from dose_lib.questions.result import Result
-from dose_lib.questions.vocabulary import NAMED, Vocabulary, load_vocabulary, read_values
+from dose_lib.questions.saved import save_question
+from dose_lib.questions.vocabulary import NAMED, Vocabulary
 from dose_lib.questions.words import Chip, chips, plain, sentence
-from dose_lib.settings import Settings, load_settings
+from dose_lib.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dose_lib.reference import Level
-
-DAY_FIRST_NOT = ("US",)  # where 01/09 is the ninth of January
-_FRESH_S = 30.0  # names of the store are read again after this
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What a question is answered with: store, words, levels, settings, model."""
-
-    con: Any
-    settings: Settings
-    vocabulary: Vocabulary
-    levels: tuple[Level, ...]
-    model: Model | None = None
-    is_shared: bool = False
-
-    @property
-    def limits(self) -> Limits:
-        """What the settings ask of tables and pictures."""
-        return Limits(
-            small_cell_n=self.settings.small_cell_n,
-            minimum_n=self.settings.minimum_n,
-            child_age_y=self.settings.child_age_y,
-            country=self.settings.country,
-            is_shared=self.is_shared,
-            show_operators=self.settings.show_operators,
-        )
-
-    @property
-    def day_first(self) -> bool:
-        """True where the day is written before the month."""
-        return self.settings.country not in DAY_FIRST_NOT
 
 
 class Answer:
@@ -190,11 +157,23 @@ class Answer:
             f"from dose_lib.questions import answer_query\nanswer_query({self.query.to_json()!r})"
         )
 
-    def save(self, name: str) -> Any:
-        """Keep the question under a name (`dose_lib.questions.saved.load_question`)."""
-        from dose_lib.questions.saved import save_question
+    def save(self, name: str) -> Path:
+        """Keep the question under a name; `load_question` gives it back.
 
-        return save_question(self, name)
+        Raises
+        ------
+        UsageError
+            For a name that cannot be a file.
+        QuestionError
+            If this question was refused.
+        """
+        return save_question(
+            name,
+            self._asked(),
+            question=self.question,
+            vocabulary=self.desk.vocabulary.digest,
+            settings=self.desk.settings,
+        )
 
     # --- showing ------------------------------------------------------------------------------
 
@@ -302,7 +281,7 @@ def ask(
         desk = open_desk(con, settings, model=model, levels=levels, is_shared=is_shared)
     day = today or (previous.today if isinstance(previous, Answer) else None)
     return _answer(
-        question, desk, day or _today(desk.settings), previous=previous, guess=guess_follow_up
+        question, desk, day or today_of(desk.settings), previous=previous, guess=guess_follow_up
     )
 
 
@@ -329,7 +308,7 @@ def answer_query(
             f"this is no query: {_first(error)}", expected="JSON of a DoseQuery"
         ) from None
     desk = open_desk(con, settings, levels=levels, is_shared=is_shared)
-    day = today or _today(desk.settings)
+    day = today or today_of(desk.settings)
     if found.period is not None:
         found = found.edited(period=found.period.clamped(day))
     origins = {s: Origin("edited") for s in found.slots}
@@ -347,62 +326,6 @@ def _first(error: ValueError) -> str:
         first = error.errors()[0]
         return f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
     return str(error)
-
-
-def _today(settings: Settings) -> date:
-    return datetime.now(ZoneInfo(settings.timezone)).date()
-
-
-_desks: dict[tuple[int, str], tuple[float, Any, Desk]] = {}
-
-
-def open_desk(
-    con: Any,
-    settings: Settings | None = None,
-    *,
-    model: Model | None = None,
-    levels: tuple[Level, ...] | None = None,
-    is_shared: bool | None = None,
-) -> Desk:
-    """Store, vocabulary and levels for questions; names of the store are kept for 30 s."""
-    from dose_lib.charts import mode
-
-    settings = settings or load_settings()
-    key = (id(con), str(settings.home))
-    known = _desks.get(key)
-    if known and known[1] is con and time.monotonic() - known[0] < _FRESH_S and levels is None:
-        desk = known[2]
-        settled = (settings, model or Model.from_settings(settings))
-        if desk.settings == settings and desk.model == settled[1]:
-            return _shared(desk, is_shared, mode() == "report")
-    if con is None:
-        from dose_lib.store.connect import connect
-
-        backend = connect(settings=settings)
-    else:
-        backend = con
-    if levels is None:
-        from dose_lib.reference import load_levels
-
-        found = load_levels(settings, con=backend if "decisions" in _tables(backend) else None)
-    else:
-        found = levels
-    words = load_vocabulary(read_values(backend), site_file=settings.site_dir / "vocabulary.yaml")
-    desk = Desk(backend, settings, words, tuple(found), model or Model.from_settings(settings))
-    _desks.clear()
-    _desks[key] = (time.monotonic(), con, desk)
-    return _shared(desk, is_shared, mode() == "report")
-
-
-def _tables(backend: Any) -> list[str]:
-    return list(backend.list_tables())
-
-
-def _shared(desk: Desk, wanted: bool | None, is_report: bool) -> Desk:
-    shared = is_report if wanted is None else wanted
-    if shared == desk.is_shared:
-        return desk
-    return Desk(desk.con, desk.settings, desk.vocabulary, desk.levels, desk.model, shared)
 
 
 def _answer(
@@ -467,8 +390,3 @@ def _log(answer: Answer, desk: Desk) -> None:
             ms=result.ms if result else 0.0,
         ),
     )
-
-
-def current_period(period: Period, today: date) -> Period:
-    """A saved period with the days it stands for today."""
-    return period.clamped(today)

@@ -49,7 +49,7 @@ def take_edits(reading: Reading) -> None:
 
 
 def _takes_away(reading: Reading) -> bool:
-    """ "take the weight limit away"."""
+    """“take the weight limit away”."""
     texts = [t.text for t in reading.tokens]
     if "take" not in texts or not {"away", "off", "out"} & set(texts) or not reading.matches:
         return False

@@ -7,14 +7,11 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dose_lib.errors import UsageError, did_you_mean
 from dose_lib.questions.query import DoseQuery
 from dose_lib.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from dose_lib.questions.answer import Answer
 
 SPEC_VERSION = 1
 
@@ -31,10 +28,23 @@ def _file(settings: Settings, name: str) -> Path:
     return _folder(settings) / f"{name}.json"
 
 
-def save_question(answer: Answer, name: str) -> Path:
-    """Keep an answer's query under a name.
+def save_question(
+    name: str, query: DoseQuery, *, question: str, vocabulary: str, settings: Settings
+) -> Path:
+    """Keep a query under a name.
 
     The period is kept as it was said ("last six weeks"), so that it moves with the calendar.
+
+    Parameters
+    ----------
+    name
+        Small letters, digits, _ and -.
+    query
+        What is kept.
+    question, vocabulary
+        The words it was asked in, and the digest of the vocabulary they were read with.
+    settings
+        Of the installation.
 
     Returns
     -------
@@ -44,16 +54,14 @@ def save_question(answer: Answer, name: str) -> Path:
     Raises
     ------
     UsageError
-        For a name that cannot be a file, or a question without an answer.
+        For a name that cannot be a file.
     """
-    if answer.query is None:
-        raise UsageError("this question was not answered, so there is nothing to keep")
-    file = _file(answer.desk.settings, name)
+    file = _file(settings, name)
     kept: dict[str, Any] = {
         "spec_version": SPEC_VERSION,
-        "question": answer.question,
-        "query": json.loads(answer.query.to_json()),
-        "vocabulary": answer.desk.vocabulary.digest,
+        "question": question,
+        "query": json.loads(query.to_json()),
+        "vocabulary": vocabulary,
         "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -126,10 +126,10 @@ def _rolling(number: pp.ParserElement, unit: pp.ParserElement) -> list[pp.Parser
         + n
         + u
     )
-    back_one = pp.Suppress(
+    back_words = pp.Suppress(
         phrase("go back", "going back", "look back", "looking back", "back", "over", "in")
     )
-    back_one = back_one + pp.Suppress(one_word(("a", "one"))) + u
+    back_one = back_words + pp.Suppress(one_word(("a", "one"))) + u
     back_one.set_parse_action(action(lambda t: period_of(kind="rolling", n=1, unit=t["unit"])))
     behind = (
         pp.Suppress(phrase("over", "in", "for"))

@@ -15,7 +15,7 @@ import yaml
 
 from dose_lib.errors import SettingsError, did_you_mean
 from dose_lib.questions.quantities import QUANTITY_WORDS
-from dose_lib.questions.text import NUMBERS, Token, number_of, stem, words_of
+from dose_lib.questions.text import NUMBERS, stem, words_of
 from dose_lib.questions.times import TIME_WORDS
 
 Phrase = tuple[str, ...]
@@ -367,20 +367,9 @@ def _add_procedures(
                 known.insert(0, Meaning("procedure", name))
 
 
-def known_names(vocabulary: Vocabulary, slot: str) -> tuple[str, ...]:
-    """Names of a slot that exist in the store."""
-    names: tuple[str, ...] = getattr(vocabulary.values, slot)
-    return names
-
-
 def packaged_values(slot: str) -> set[str]:
     """Values of a slot in our own words, none of them out of a DICOM file."""
     return {str(v) for v in _packaged()[slot]}
-
-
-def is_number(token: Token) -> bool:
-    """True for a token that stands for a number."""
-    return number_of(token.text) is not None
 
 
 def read_values(tables: Any, *, limit: int = 5000) -> StoreValues:

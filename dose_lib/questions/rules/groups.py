@@ -161,7 +161,7 @@ def _groups_of_values(reading: Reading) -> None:
 
 
 def _is_against_the_rest(reading: Reading, cue: Match) -> bool:
-    """ "ER CT vs the other scanners": all are shown side by side."""
+    """“ER CT vs the other scanners”: all are shown side by side."""
     ahead = range(cue.end, min(cue.end + 3, len(reading.tokens)))
     rest = [i for i in ahead if reading.tokens[i].text in ("rest", "other", "others", "remaining")]
     if not rest:

@@ -60,7 +60,7 @@ def place_time(reading: Reading, spans: list[tuple[TimeSpan, int, int]], today: 
 
 
 def _is_left_out(reading: Reading, start: int, end: int) -> bool:
-    """ "excluding January": a hole in a range has no slot, and is said."""
+    """“excluding January”: a hole in a range has no slot, and is said."""
     cue = reading.before(start, skip=1)
     edit = cue.of("edit") if cue else None
     if edit is None or edit.value != "except":

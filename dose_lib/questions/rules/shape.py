@@ -71,12 +71,12 @@ def place_order(reading: Reading) -> None:
 
 
 def _is_best_of(reading: Reading) -> bool:
-    """ "lowest dose scanner": a superlative that leads to what is grouped."""
+    """“lowest dose scanner”: a superlative that leads to what is grouped."""
     return any(leads_to_dimension(reading, match) for match, _ in reading.all("desc", "asc"))
 
 
 def _is_sorting(reading: Reading, match: Match) -> bool:
-    """ "worst first", "descending": about the order, not a maximum."""
+    """“worst first”, “descending”: about the order, not a maximum."""
     texts = {t.text for t in reading.tokens[match.start : match.end]}
     return bool(texts & {"first", "descending", "ascending", "decreasing", "increasing", "order"})
 
