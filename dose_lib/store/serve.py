@@ -102,7 +102,6 @@ def start(store: Store, con: duckdb.DuckDBPyConnection, *, is_dedicated: bool = 
     token, url = secrets.token_urlsafe(32), f"quack:localhost:{port}"
     con.execute("CALL quack_serve(?, token = ?)", [url, token])
     _check_is_ours(url, token)
-    room.renew()
     service = Service(store, con, url, token)
     service.publish()
     return service
@@ -117,7 +116,6 @@ def _lock_down(store: Store, con: duckdb.DuckDBPyConnection, room: Room) -> None
     for name, value in (
         ("memory_limit", settings.store_memory),
         ("max_temp_directory_size", settings.store_memory),
-        ("allocator_background_threads", True),
         ("TimeZone", "UTC"),
         ("quack_authorization_function", "dose_admits"),
         ("allow_persistent_secrets", False),
@@ -148,10 +146,10 @@ def _add_answer(con: duckdb.DuckDBPyConnection, watch: Watch, room: Room) -> Non
                 todo="Try again; look for the query that takes so long",
             )
             return {"failure": _packed(busy), "stream": None}
+        room.renew()
         try:
             return {"failure": None, "stream": _answered(readers, guard, query, watch)}
         except DoseError as error:
-            room.renew()
             return {"failure": _packed(error), "stream": None}
         finally:
             turns.release()

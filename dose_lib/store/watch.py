@@ -13,6 +13,7 @@ import duckdb
 import psutil
 
 _PERIOD_S = 0.05
+_LEAST_BYTES = 512 << 20
 
 
 class Verdict:
@@ -93,23 +94,27 @@ class Room:
 
     What a query builds inside one step of DuckDB is neither counted by it nor can be
     interrupted. Without a limit the kernel would end this process or another; with it the
-    query fails. The limit moves along: freed memory goes back to the system within
-    seconds, its addresses stay taken.
+    query fails. Addresses stay taken when memory is given back, so the limit moves along
+    with what is in use.
 
     Parameters
     ----------
     growth_bytes
-        How much more; None for no limit, where other work shares the process.
+        How much more than now; None for no limit, where other work shares the process.
     """
 
     def __init__(self, growth_bytes: int | None) -> None:
         self._growth_bytes = growth_bytes
+        self._process = psutil.Process()
+        self._start_bytes = int(self._process.memory_info().rss)
 
     def renew(self) -> None:
-        """Measure the limit from what is taken now."""
+        """Set the limit by what is in use now; enough for an honest query is always left."""
         if self._growth_bytes is None:
             return
-        limit = psutil.Process().memory_info().vms + self._growth_bytes
+        now = self._process.memory_info()
+        left = self._growth_bytes - (now.rss - self._start_bytes)
+        limit = int(now.vms + max(left, _LEAST_BYTES))
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         if hard == resource.RLIM_INFINITY or limit < hard:
             resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
