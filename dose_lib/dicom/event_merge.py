@@ -206,12 +206,12 @@ def is_twin(one: Placed, other: Placed) -> bool:
         return False
     if _differ(a, b, "laterality") or _differ(a, b, "plane"):
         return False
-    shared = [
-        (getattr(a, n), getattr(b, n))
-        for n in ("exposure_mas", "agd_mgy", "ctdi_vol_mgy", "kap_gy_cm2")
-        if getattr(a, n, None) is not None and getattr(b, n, None) is not None
-    ]
-    return bool(shared) and all(_close(x, y, 0.05) for x, y in shared)
+    # The tube current-time product decides; where one source lacks it, a dose may.
+    for name in ("exposure_mas", "agd_mgy", "ctdi_vol_mgy", "kap_gy_cm2"):
+        x, y = getattr(a, name, None), getattr(b, name, None)
+        if x is not None and y is not None:
+            return _close(x, y, 0.05)
+    return False
 
 
 def _differ(a: Event, b: Event, name: str) -> bool:
