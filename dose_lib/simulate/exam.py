@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
+from typing import Literal
 
 import msgspec
 
@@ -13,12 +14,16 @@ from dose_lib.simulate.ct_exam import ct_totals
 from dose_lib.simulate.scenario import DeviceSpec
 from dose_lib.simulate.truth import Truth
 from dose_lib.simulate.uids import derive_uid, seed_number
-from dose_lib.simulate.writer import write_image, write_rdsr
+from dose_lib.simulate.writer import write_image, write_rdsr, write_step
+from dose_lib.simulate.writer.document import PERFORMED_STEP
 from dose_lib.simulate.writer.images import image_class
+from dose_lib.simulate.writer.steps import step_uid
+
+Command = Literal["C-STORE", "N-CREATE", "N-SET"]
 
 
 class SimObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One DICOM object on its way: bytes of the file, who sends it, when."""
+    """One DICOM object on its way: bytes of the file, who sends it, when, by which command."""
 
     data: bytes
     sop_class: str
@@ -26,6 +31,7 @@ class SimObject(msgspec.Struct, frozen=True, kw_only=True):
     study_uid: str
     calling_ae_title: str
     sent_at: datetime
+    command: Command = "C-STORE"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +85,28 @@ class Exam(msgspec.Struct, frozen=True, kw_only=True):
         if self.device.sends != "report":
             made += self._images()
         return tuple(sorted(made, key=lambda o: o.sent_at))
+
+    def steps(self) -> tuple[SimObject, ...]:
+        """Start and end of the exam as performed procedure step, if the device sends them."""
+        if not self.device.mpps:
+            return ()
+        ended = max(p.ended_at or self.started_at for p in self.parts)
+        moments: tuple[tuple[Command, datetime], ...] = (
+            ("N-CREATE", self.started_at),
+            ("N-SET", ended + timedelta(seconds=20)),
+        )
+        return tuple(
+            SimObject(
+                data=write_step(self.part, self.identity, is_completed=command == "N-SET"),
+                sop_class=PERFORMED_STEP,
+                sop_instance_uid=step_uid(self.part),
+                study_uid=self.part.study_uid,
+                calling_ae_title=self.device.ae_title,
+                sent_at=moment,
+                command=command,
+            )
+            for command, moment in moments
+        )
 
     def _reports(self, report: Report) -> list[SimObject]:
         if report.dialect is None:

@@ -113,13 +113,17 @@ class Hospital:
         for n in range(self.days):
             yield from self.exams_on(self.start + timedelta(days=n))
 
-    def objects(self, seen: Callable[[Exam], None] | None = None) -> Iterator[SimObject]:
+    def objects(
+        self, seen: Callable[[Exam], None] | None = None, *, mpps: bool = False
+    ) -> Iterator[SimObject]:
         """Every object in the order in which it is sent; memory stays that of one day.
 
         Parameters
         ----------
         seen
             Called with each exam as its objects are made, to keep its truth, for instance.
+        mpps
+            Whether performed procedure steps are sent, by devices that have them.
         """
         waiting: list[tuple[datetime, int, SimObject]] = []
         n = 0
@@ -129,7 +133,7 @@ class Hospital:
             # Nothing of a later exam is sent before it starts.
             while waiting and waiting[0][0] <= exam.started_at:
                 yield heappop(waiting)[2]
-            for item in exam.objects():
+            for item in (*(exam.steps() if mpps else ()), *exam.objects()):
                 heappush(waiting, (item.sent_at, n, item))
                 n += 1
         while waiting:

@@ -95,6 +95,7 @@ def report_of(
         protocol_names=_protocols(plan, content),
         scope_of_accumulation=None if content.administrations else dcm("113014"),
         scope_uid=None if content.administrations else study,
+        performed_step_uids=(derive_uid("step", study),) if spec.mpps else (),
         device=device,
         patient=_patient(scenario, plan, rng, is_patient=is_patient),
         totals=content.totals,

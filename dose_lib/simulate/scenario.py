@@ -86,6 +86,8 @@ class DeviceSpec(Spec):
         `split_share` of the exams, two that divide the events.
     minutes
         Time an exam keeps the room busy.
+    mpps
+        Whether it sends performed procedure steps, which reports and images then refer to.
     quality_control
         Whether a phantom is exposed on weekday mornings.
     """
@@ -110,6 +112,7 @@ class DeviceSpec(Spec):
     studies_per_weekend_day: float = Field(0.0, ge=0)
     minutes: float = Field(8.0, gt=0)
     quality_control: bool = False
+    mpps: bool = False
     biplane: bool = False
     operators: tuple[str, ...] = Field(min_length=1)
     physicians: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Sends simulated objects as their devices would: real C-STORE associations (PS3.7 §9.1.1)."""
+"""Sends simulated objects as their devices would: C-STORE, and N-CREATE and N-SET of steps."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from pydicom import dcmread
 
 from dose_lib.errors import SimulationError
 from dose_lib.simulate.exam import SimObject
-from dose_lib.simulate.writer.encode import EXPLICIT_LE
+from dose_lib.simulate.writer.document import PERFORMED_STEP
+from dose_lib.simulate.writer.encode import EXPLICIT_LE, body_of
 
 if TYPE_CHECKING:
     from pynetdicom import AE
     from pynetdicom.association import Association
 
 logger = logging.getLogger(__name__)
+
+# Receivers allow few associations at a time, and drop those that are silent.
+_MAX_LINES = 8
+_IDLE_S = 10.0
+_PAUSES_S = (0.2, 1.0, 5.0)
 
 Progress = Callable[[int, SimObject], None]
 
@@ -64,7 +72,7 @@ def send(
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> SendResult:
-    """Send objects in order, one association a device.
+    """Send objects in order, each device over its own association.
 
     Parameters
     ----------
@@ -97,9 +105,11 @@ def send(
         for item in objects:
             if stop is not None and stop():
                 break
+            if clock.until(item.sent_at) > _IDLE_S:
+                lines.hang_up()
             clock.wait_for(item.sent_at)
             file.write_bytes(item.data)
-            status = lines.store(item, file)
+            status = lines.send(item, file)
             if status == 0x0000:
                 sent += 1
                 answered[item.sop_instance_uid] = time.time()
@@ -122,14 +132,18 @@ class _Clock:
         self._speed = speed
         self._zero: tuple[datetime, float] | None = None
 
-    def wait_for(self, moment: datetime) -> None:
+    def until(self, moment: datetime) -> float:
+        """Seconds until a moment of simulated time."""
         if self._speed is None:
-            return
+            return 0.0
         if self._zero is None:
             self._zero = (moment, time.monotonic())
         simulated, real = self._zero
         due = real + (moment - simulated).total_seconds() / self._speed
-        time.sleep(max(0.0, due - time.monotonic()))
+        return max(0.0, due - time.monotonic())
+
+    def wait_for(self, moment: datetime) -> None:
+        time.sleep(self.until(moment))
 
 
 class _Lines:
@@ -140,30 +154,53 @@ class _Lines:
         self._open: dict[str, Association] = {}
 
     def __enter__(self) -> _Lines:
+        self._reach()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for association in self._open.values():
+        self.hang_up()
+
+    def send(self, item: SimObject, file: Path) -> int | None:
+        """Status of one command; None if no answer came or the class is not accepted."""
+        association = self._association(item)
+        try:
+            answer = self._command(association, item, file)
+        except ValueError:  # no presentation context of the class was accepted
+            logger.warning("The receiver takes no %s of class %s", item.command, item.sop_class)
+            return None
+        return getattr(answer, "Status", None)
+
+    def _command(self, association: Association, item: SimObject, file: Path) -> Any:
+        if item.command == "C-STORE":
+            return association.send_c_store(str(file))
+        message = dcmread(BytesIO(body_of(item.data)), force=True)
+        ask = association.send_n_create if item.command == "N-CREATE" else association.send_n_set
+        return ask(message, item.sop_class, item.sop_instance_uid)[0]
+
+    def hang_up(self, keep: int = 0) -> None:
+        """Release the associations that were used longest ago."""
+        for title in list(self._open)[: max(0, len(self._open) - keep)]:
+            association = self._open.pop(title)
             if association.is_established:
                 association.release()
 
-    def store(self, item: SimObject, file: Path) -> int | None:
-        """Status of one C-STORE; None if no answer came."""
-        association = self._association(item)
-        answer: Any = association.send_c_store(str(file))
-        return getattr(answer, "Status", None)
-
     def _association(self, item: SimObject) -> Association:
         title = item.calling_ae_title
-        known = self._open.get(title)
+        known = self._open.pop(title, None)
         if known is None or not known.is_established:
-            known = self._open[title] = self._connect(title)
+            self.hang_up(keep=_MAX_LINES - 1)
+            known = self._connect(title)
+        self._open[title] = known
         return known
 
     def _connect(self, title: str) -> Association:
-        self._reach()
-        entity = _entity(title)
-        association = entity.associate(self._host, self._port, ae_title=self._called)
+        association = self._associate(title)
+        for pause in _PAUSES_S:
+            if not _is_busy(association):
+                break
+            self.hang_up()
+            time.sleep(pause)
+            association = self._associate(title)
         if not association.is_established:
             raise SimulationError(
                 "the receiver did not accept the association",
@@ -176,6 +213,9 @@ class _Lines:
         if line is not None and line.socket is not None:
             line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return association
+
+    def _associate(self, title: str) -> Association:
+        return _entity(title).associate(self._host, self._port, ae_title=self._called)
 
     def _reach(self) -> None:
         """Fail with the system's own reason; pynetdicom would only say that it failed."""
@@ -190,11 +230,17 @@ class _Lines:
             ) from None
 
 
+def _is_busy(association: Association) -> bool:
+    """Whether the receiver refused for now only (PS3.8 table 9-21: result 2, transient)."""
+    answer = association.acceptor.primitive
+    return association.is_rejected and answer is not None and answer.result == 2
+
+
 def _entity(title: str) -> AE:
     from pynetdicom import AE
 
     entity = AE(ae_title=title)
-    for sop_class in STORAGE_CLASSES:
+    for sop_class in (*STORAGE_CLASSES, PERFORMED_STEP):
         entity.add_requested_context(sop_class, EXPLICIT_LE)
     entity.maximum_pdu_size = 131072
     return entity
@@ -226,6 +272,7 @@ def write_files(objects: Iterable[SimObject], folder: Path) -> int:
     for item in objects:
         place = folder / item.study_uid
         place.mkdir(parents=True, exist_ok=True)
-        (place / f"{item.sop_instance_uid}.dcm").write_bytes(item.data)
+        kind = "" if item.command == "C-STORE" else f".{item.command.lower()}"
+        (place / f"{item.sop_instance_uid}{kind}.dcm").write_bytes(item.data)
         n += 1
     return n

@@ -7,6 +7,7 @@ from dose_lib.simulate.writer.factories import make_ct_part, make_ct_rdsr, make_
 from dose_lib.simulate.writer.images import write_image
 from dose_lib.simulate.writer.makers import dialect_names, find_dialect
 from dose_lib.simulate.writer.report import write_rdsr
+from dose_lib.simulate.writer.steps import write_step
 from dose_lib.simulate.writer.transfer import transcode
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "transcode",
     "write_image",
     "write_rdsr",
+    "write_step",
 ]

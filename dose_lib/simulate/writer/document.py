@@ -14,6 +14,7 @@ from dose_lib.simulate.writer.people import ADMINISTERING, AUTHORIZING, of_role
 from dose_lib.simulate.writer.tree import Encoder, Items, code_item, da, tm
 
 Header = dict[int, tuple[str, Any]]
+PERFORMED_STEP = "1.2.840.10008.3.1.2.3.3"
 # Weeks and days in a year, for ages of infants.
 _MONTHS, _WEEKS, _DAYS = 12, 365.25 / 7, 365.25
 
@@ -106,7 +107,7 @@ def report_header(part: Part, identity: Identity, dialect: Dialect, source: Sour
         0x00080060: ("CS", "SR"),
         0x00080070: ("LO", device.manufacturer),
         0x00080090: ("PN", None),
-        0x00081111: ("SQ", []),
+        0x00081111: ("SQ", performed_steps(part)),
         0x0020000D: ("UI", part.study_uid or None),
         0x0020000E: ("UI", source.series_uid or derive_uid("series", part.study_uid, "sr")),
         0x00200010: ("SH", identity.study_id),
@@ -141,6 +142,14 @@ def report_header(part: Part, identity: Identity, dialect: Dialect, source: Sour
     header |= {tag: entry for tag, entry in optional.items() if entry[1] is not None}
     _codes(header, part, codec(dialect.charset))
     return header
+
+
+def performed_steps(part: Part) -> list[Header]:
+    """References to the performed procedure steps the exam was made in (PS3.3 C.17.3)."""
+    return [
+        {0x00081150: ("UI", PERFORMED_STEP), 0x00081155: ("UI", uid)}
+        for uid in part.performed_step_uids
+    ]
 
 
 def _patient(part: Part, identity: Identity) -> Header:

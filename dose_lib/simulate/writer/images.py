@@ -12,7 +12,7 @@ from typing import Any
 from dose_lib.errors import SimulationError
 from dose_lib.records import Identity, Laterality, Modality, Part, XRayEvent
 from dose_lib.simulate.uids import derive_uid
-from dose_lib.simulate.writer.document import Header, age_string
+from dose_lib.simulate.writer.document import Header, age_string, performed_steps
 from dose_lib.simulate.writer.encode import decimal_string, encode, part10
 from dose_lib.simulate.writer.people import ADMINISTERING, of_role
 from dose_lib.simulate.writer.tree import da, tm
@@ -117,6 +117,7 @@ def _general(part: Part, identity: Identity, n: int) -> Header:
         0x00081030: ("LO", part.study_description),
         0x00081070: ("PN", operators or None),
         0x00081090: ("LO", device.model),
+        0x00081111: ("SQ", performed_steps(part) or None),
         0x00100010: ("PN", identity.patient_name or ""),
         0x00100020: ("LO", identity.patient_id or ""),
         0x00100021: ("LO", identity.patient_id_issuer),
