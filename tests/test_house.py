@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import dose_lib
@@ -31,6 +33,7 @@ LAYERS = (
     ("dose_lib.store", 5),
     ("dose_lib.vault", 5),
     ("dose_lib.reference", 5),
+    ("dose_lib.derived", 5),
     ("dose_lib.metrics", 6),
     ("dose_lib.compare", 6),
     ("dose_lib.detect", 6),
@@ -51,6 +54,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def modules() -> dict[str, Path]:
     files = [p for top in ("dose_lib", "pipelines") for p in (ROOT / top).rglob("*.py")]
     return {module_name(p): p for p in files}
@@ -64,17 +68,30 @@ def layer(name: str) -> int:
     raise AssertionError(f"{name} has no layer: add it to LAYERS and to docs/architecture.md")
 
 
+def running_code(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every node but those below ``if TYPE_CHECKING``, which never run."""
+    stack: list[ast.AST] = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        for child in ast.iter_child_nodes(node):
+            is_for_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            if not is_for_types:
+                stack.append(child)
+
+
+@cache
 def imports(path: Path) -> set[str]:
-    """Modules of ours that a file imports, at any depth, TYPE_CHECKING blocks apart."""
+    """Modules of ours that a file imports when it runs, at any depth."""
     found: set[str] = set()
     known = modules()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in running_code(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {a.name for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: write imports in full"
             deeper = {f"{node.module}.{a.name}" for a in node.names}
             found |= (deeper & set(known)) or {node.module}
-            assert node.level == 0, f"{path}: write imports in full"
     return {f for f in found if f.split(".")[0] in ("dose_lib", "pipelines") and f in known}
 
 
