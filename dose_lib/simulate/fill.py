@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from dose_lib.errors import SimulationError
 from dose_lib.simulate.as_read import as_read
 from dose_lib.simulate.exam import Exam
 from dose_lib.simulate.hospital import Hospital
 from dose_lib.store import Incoming, Store
 
 _BATCH = 2000
+_ROUTE = "simulated"
 # Size of a typical report: the ledger shows one for objects that were never written.
 _TYPICAL_BYTES = 20_000
 
@@ -34,7 +36,7 @@ def fill_store(
     *,
     site_key: bytes | None = None,
     batch: int = _BATCH,
-    progress: Callable[[int], None] | None = None,
+    on_day: Callable[[int], None] | None = None,
 ) -> FillResult:
     """Commit the exams of a hospital as if each had been received and read.
 
@@ -50,9 +52,21 @@ def fill_store(
         Key of the pseudonyms; without it patients and staff have none.
     batch
         Exams a transaction.
-    progress
-        Called with the number of exams so far.
+    on_day
+        Called with the number of days that were begun.
+
+    Raises
+    ------
+    SimulationError
+        If the store holds objects that were received: simulated exams stay apart from them.
     """
+    if store.sql("SELECT 1 FROM object WHERE route <> ? LIMIT 1", [_ROUTE]):
+        raise SimulationError(
+            "the store holds received objects",
+            expected="a store that is empty or simulated",
+            where=str(store.settings.store_file),
+            todo="Choose another home folder",
+        )
     zone = ZoneInfo(hospital.scenario.timezone)
     began, n_exams, n_objects = time.monotonic(), 0, 0
     exams = hospital.exams()
@@ -61,8 +75,8 @@ def fill_store(
         store.commit(incoming)
         n_exams += len(chunk)
         n_objects += len(incoming)
-        if progress is not None:
-            progress(n_exams)
+        if on_day is not None:
+            on_day((chunk[-1].started_at.date() - hospital.start).days + 1)
     return FillResult(n_exams=n_exams, n_objects=n_objects, seconds=time.monotonic() - began)
 
 
@@ -82,7 +96,7 @@ def _incoming(exam: Exam, zone: ZoneInfo, site_key: bytes | None) -> Iterator[In
             sha256=digest,
             size_bytes=_TYPICAL_BYTES,
             received_at=(source.content_at or exam.started_at).replace(tzinfo=zone),
-            route="simulated",
+            route=_ROUTE,
             caller=exam.device.ae_title,
             sop_instance_uid=source.sop_instance_uid,
             sop_class=source.sop_class,

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
 from rich.text import Text
 
-from dose_lib import load_settings
+from dose_lib import DoseError, load_settings
 from dose_lib.errors import UsageError
 from pipelines.commands.terminal import chosen_home, out, progress_bars, say, settings
+
+if TYPE_CHECKING:
+    from pipelines.demo import Demo
+
+if TYPE_CHECKING:
+    from dose_lib.simulate import Hospital
 
 
 def demo(
@@ -42,7 +48,12 @@ def demo(
     stop.watch_signals()
     say(f"Starting the service in {home} ...")
     with Demo(load_settings(home), seed=seed, days=days, stop=stop) as running:
-        _play(running)
+        try:
+            _play(running)
+        except DoseError:
+            # Ctrl-C reaches the kernel of a report as well; what it says then is no error.
+            if not stop.is_set():
+                raise
         if not exit_after and not stop.is_set():
             say("Ctrl-C ends the demo.")
             stop.wait()
@@ -50,15 +61,14 @@ def demo(
     say("Stopped. `dose demo` runs it again.")
 
 
-def _play(running: object) -> None:
-    from pipelines.demo import Demo
-
-    assert isinstance(running, Demo)  # noqa: S101 - for the type checker
+def _play(running: Demo) -> None:
     hospital = running.hospital
     say(f"{hospital.scenario.title}: {hospital.days} days up to {hospital.end}, sent over DICOM.")
     with progress_bars() as progress:
         sent = running.send(progress)
         running.wait_until_stored(progress)
+    if running.is_over:
+        return
     say(f"{sent.n_sent} dose reports sent in {sent.seconds:.1f} s, all of them stored.")
     found = running.findings()
     for finding in found:
@@ -85,7 +95,19 @@ def simulate(  # noqa: PLR0917 - each is an option of the command
     to: Annotated[
         str | None, typer.Option(help="Receiver as AE@host:port; default: our own listener.")
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Write files here instead.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", "--folder", help="Write files here instead.")
+    ] = None,
+    into_store: Annotated[
+        bool,
+        typer.Option("--store", help="Put records straight into our store instead, to measure."),
+    ] = False,
+    repeat: Annotated[
+        int, typer.Option(help="With --store: how often each exam stands there, ever earlier.")
+    ] = 1,
+    mpps: Annotated[
+        bool, typer.Option("--mpps", help="Send performed procedure steps too.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Another seed is another hospital.")] = 1,
     days: Annotated[int | None, typer.Option(help="Days the hospital has worked.")] = None,
     speed: Annotated[
@@ -96,35 +118,57 @@ def simulate(  # noqa: PLR0917 - each is an option of the command
 
     dose simulate demo --days 7
     dose simulate demo --to DOSELOOP@127.0.0.1:11112 --speed 3600
-    dose simulate demo --folder objects/ --days 30
+    dose simulate district --out objects/ --days 30
+    dose --home /tmp/big simulate district --store --repeat 10
 
     Exit codes: 0 sent, 6 some were not taken, 10 the scenario or the receiver.
     """
-    from dose_lib.simulate import Hospital, write_files, write_truth
+    from dose_lib.simulate import Exam, Hospital, Truth, write_files, write_truth
     from dose_lib.simulate.send import send
 
     hospital = Hospital.load(scenario, seed=seed, days=days)
-    exams = list(hospital.exams())
-    objects = [o for exam in exams for o in exam.objects()]
-    if folder is not None:
-        n = write_files(objects, folder)
-        write_truth([t for exam in exams for t in exam.truths], folder / "truth.csv")
-        say(f"{n} objects written to {folder}, what was injected to {folder}/truth.csv.")
+    if into_store:
+        _fill(hospital, repeat)
         return
+    truths: list[Truth] = []
     called, host, port = _receiver(to)
     with progress_bars() as progress:
-        result = send(
-            objects,
-            host,
-            port,
-            called=called,
-            speed=speed,
-            progress=lambda done, _: progress("sending", done, len(objects)),
-        )
+
+        def seen(exam: Exam) -> None:
+            truths.extend(exam.truths)
+            progress("days", (exam.started_at.date() - hospital.start).days + 1, hospital.days)
+
+        objects = hospital.objects(seen, mpps=mpps)
+        if folder is None:
+            result = send(objects, host, port, called=called, speed=speed)
+        else:
+            n = write_files(objects, folder)
+    if folder is not None:
+        write_truth(truths, folder / "truth.csv")
+        say(f"{n} objects written to {folder}, what was injected to {folder}/truth.csv.")
+        return
     say(f"{result.n_sent} objects taken in {result.seconds:.1f} s.")
     if result.rejected:
         say(f"{len(result.rejected)} were not taken.")
         raise typer.Exit(6)
+
+
+def _fill(hospital: Hospital, repeat: int) -> None:
+    from dose_lib.simulate import fill_store, repeat_exams
+    from dose_lib.store import Store, site_key
+
+    s = settings()
+    with progress_bars() as progress, Store.open(s) as store:
+        result = fill_store(
+            hospital,
+            store,
+            site_key=site_key(s),
+            on_day=lambda n: progress("days", n, hospital.days),
+        )
+    say(f"{result.n_exams} exams stored in {result.seconds:.1f} s in {s.store_file}.")
+    if repeat > 1:
+        n = repeat_exams(s, repeat)
+        say(f"{n} exams after {repeat - 1} repetitions.")
 
 
 def _receiver(text: str | None) -> tuple[str, str, int]:

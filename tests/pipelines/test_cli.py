@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+import dose_lib
 from dose_lib.errors import DoseError, UsageError
 from dose_lib.settings import Settings
 from dose_lib.simulate.writer import make_ct_rdsr
@@ -217,6 +218,11 @@ def test_simulate_writes_files_with_truth(run: Run, tmp_path: Path) -> None:
     assert len(list((tmp_path / "objects").rglob("*.dcm"))) > 3
     assert (tmp_path / "objects" / "truth.csv").read_text().count("\n") >= 1
     assert run("simulate", "--to", "nowhere").exit_code == 2
+
+
+def test_simulate_fills_a_store(run: Run, settings: Settings) -> None:
+    assert run("simulate", "demo", "--days", "2", "--store", "--repeat", "3").exit_code == 0
+    assert dose_lib.connect(settings=settings).table("studies").count().execute() % 3 == 0
 
 
 def test_demo_does_not_empty_a_folder_that_is_not_its_own(run: Run, settings: Settings) -> None:

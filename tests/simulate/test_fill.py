@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from dose_lib.errors import SimulationError
 from dose_lib.settings import Settings
 from dose_lib.simulate import Hospital, fill_store, repeat_exams
 from dose_lib.simulate.picture import picture_of_day
-from dose_lib.store import Store, site_key
+from dose_lib.store import Incoming, Store, site_key
 
 END = date(2026, 11, 20)
 
@@ -33,6 +33,21 @@ def test_a_store_is_filled_with_what_the_hospital_did(settings: Settings) -> Non
         # Again: the same receipts change nothing.
         fill_store(hospital, store, site_key=site_key(settings))
         assert store.sql("SELECT count(*) FROM objects") == [(n,)]
+
+
+def test_simulated_exams_are_not_mixed_with_received_ones(settings: Settings) -> None:
+    exam = next(Hospital.load("demo", end=END, days=3).exams())
+    received = Incoming(
+        sha256="0" * 64,
+        size_bytes=1,
+        received_at=datetime(2026, 11, 20, tzinfo=UTC),
+        route="c-store",
+        parts=exam.parts,
+    )
+    with Store.open(settings) as store:
+        store.commit([received])
+        with pytest.raises(SimulationError, match="received objects"):
+            fill_store(Hospital.load("demo", end=END, days=3), store)
 
 
 def test_a_store_can_be_multiplied(settings: Settings) -> None:
