@@ -127,6 +127,13 @@ class Settings(BaseModel):
     child_age_y: float = Field(
         16.0, gt=0, le=21, description="Patients younger than this are children, years."
     )
+    effective_dose_factors: Literal[
+        "AAPM-96", "LEE-2012-ICRP103", "LEE-2012-ICRP60", "DEAK-2010"
+    ] = Field(
+        "AAPM-96",
+        description="Published factors from DLP to effective dose; only AAPM-96 has children."
+        " DEAK-2010 was transcribed from memory: check it before use.",
+    )
     small_cell_n: int = Field(
         5, ge=0, description="Statistics of fewer studies than this are hidden in shared output."
     )
