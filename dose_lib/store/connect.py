@@ -78,7 +78,7 @@ class StoreBackend(DuckDBBackend):  # type: ignore[misc]
     def raw_sql(self, query: str | sge.Expression, **kwargs: Any) -> Any:
         """Result of one SELECT as a DuckDB relation in memory."""
         text = query if isinstance(query, str) else query.sql(dialect=self.name)
-        return self.con.from_arrow(self.query(text))
+        return self.con.cursor().from_arrow(self.query(text))
 
     def get_schema(
         self, table_name: str, *, catalog: str | None = None, database: str | None = None
@@ -106,7 +106,9 @@ class StoreBackend(DuckDBBackend):  # type: ignore[misc]
         return list(self._filter_with_like(names, like))
 
     def _get_schema_using_query(self, query: str) -> sch.Schema:
-        parse_select(self.con, query)
+        # A cursor each: threads that share one connection take each other's results.
+        with contextlib.closing(self.con.cursor()) as cursor:
+            parse_select(cursor, query)
         described = self.query(f"DESCRIBE {query}").to_pydict()
         mapper = self.compiler.type_mapper
         return sch.Schema(
