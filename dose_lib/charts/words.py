@@ -49,6 +49,12 @@ _LABELS = {
     "agd_right_mgy": "AGD, right breast",
     "agd_both_mgy": "AGD",
     "agd_per_breast_mgy": "AGD per breast",
+    "local_drl_mgy_cm": "Local DRL",
+    "local_drl_percent": "Median in percent of the local DRL",
+    "national_drl_mgy_cm": "National DRL",
+    "national_drl_percent": "Median in percent of the national DRL",
+    "drl_mgy_cm": "DRL",
+    "drl_percent": "Median in percent of the DRL",
     "dose_of_level_percent": "Dose in percent of the reference level",
     "dlp": "DLP",
     "ctdi_vol": "CTDIvol",
@@ -100,6 +106,7 @@ _COMPUTED = {
     "agd_per_breast_mgy": "mGy",
     "local_drl_mgy_cm": "mGy.cm",
     "national_drl_mgy_cm": "mGy.cm",
+    "drl_mgy_cm": "mGy.cm",
 }
 
 

@@ -87,7 +87,9 @@ class _Run(Tables):
         self._say_missing(facts)
         blocks = self._blocks(chosen, facts)
         table = _joined(blocks)
-        result = Result(blocks, table, self.asked, self.notes, (), n_exams, period=self.period)
+        result = Result(
+            blocks, table, self.asked, self.notes, self.empty, n_exams, period=self.period
+        )
         result.grain, result.is_list = self.grain, self.is_list
         result.n_hidden, result.ms = self.n_hidden, _ms(started)
         return result
@@ -142,8 +144,14 @@ class _Run(Tables):
         if not blocks and self.query.statistic == "share" and not self.query.exceeds:
             return [self._block(chosen, None, None)]
         if not blocks:
-            self.notes.append("the exams state none of the quantities asked for")
+            self.empty = (self._nothing(),)
         return blocks
+
+    def _nothing(self) -> str:
+        """Why exams that meet the conditions give no figure."""
+        if self.query.exceeds:
+            return f"No {LABELS[self.query.exceeds]} that may decide applies to these exams."
+        return "The exams state none of the quantities asked for."
 
     def _quantities(self, counts: dict[str, int]) -> list[tuple[Quantity, str | None]]:
         """Quantities to show, with the modality each is restricted to."""

@@ -61,6 +61,7 @@ class Tables:
         self.procedures: list[str] = []
         self.modalities: list[str] = []
         self.n_hidden = 0
+        self.empty: tuple[str, ...] = ()
         self.period = self._period()
         # For a share, conditions on dose are what is counted, not what is selected.
         counted = dose_filters(query) if query.statistic == "share" and not query.exceeds else ()
