@@ -7,6 +7,7 @@ from dose_lib.dicom.fields import Kind, Table, fields, numbers
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields
+from dose_lib.dicom.report import read_root
 from dose_lib.dicom.sheet import Sheet
 from dose_lib.records import Modality, SourceKind, Totals
 
@@ -21,14 +22,14 @@ _TOTALS: Table = {
 
 def read_arcadis_report(reading: Reading, sheet: Sheet) -> Content:
     """The summary has totals only; it names no events."""
-    times, totals = Fields(reading), Fields(reading, "totals.")
-    for node in sheet.root.walk():
-        if node.key in _TIMES:
-            times.take(node, _TIMES[node.key])
-        elif node.key in _TOTALS:
-            totals.take(node, _TOTALS[node.key])
-        elif node.value_type != "CONTAINER":
-            reading.keep_extra(node)
+    totals = Fields(reading, "totals.")
+    for key, field in _TOTALS.items():
+        for node in sheet.root.containers(key):
+            totals.take(node, field)
+    times = Fields(reading)
+    for key, field in _TIMES.items():
+        for node in sheet.root.containers(key):
+            times.take(node, field)
     values = totals.values
     if "ka_r_mgy" in values:
         values["ka_r_max_plane_mgy"] = values["ka_r_mgy"]
@@ -36,5 +37,5 @@ def read_arcadis_report(reading: Reading, sheet: Sheet) -> Content:
         modality=Modality.RF,
         kind=SourceKind.ESR,
         totals=Totals(**values),
-        values=times.values,
+        values=read_root(reading, sheet.root, ()) | times.values,
     )

@@ -68,7 +68,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     factor: float | None = None
 
 
+class SeenDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Devices of a maker with a real file behind them; the docs claim no others."""
+
+    vendor: str
+    models: str
+    objects: str
+    evidence: str
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
+    device: tuple[SeenDevice, ...]
     rule: tuple[Rule, ...]
 
 
@@ -80,10 +90,19 @@ class Maker(msgspec.Struct, frozen=True):
 
 
 @cache
+def _load() -> _File:
+    text = files("dose_lib.dicom").joinpath("dialects.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), _File)
+
+
 def load_rules() -> tuple[Rule, ...]:
     """All rules of `dialects.toml`, in its order."""
-    text = files("dose_lib.dicom").joinpath("dialects.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), _File).rule
+    return _load().rule
+
+
+def seen_devices() -> tuple[SeenDevice, ...]:
+    """Devices of which a real object was read."""
+    return _load().device
 
 
 def _matches(pattern: str | None, text: str | None) -> bool:

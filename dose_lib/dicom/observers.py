@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dose_lib import codes as c
 from dose_lib.dicom.fields import Kind, Table, fields
 from dose_lib.dicom.identity import PERFORMING
-from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.reading import Reading, shown_code
 from dose_lib.dicom.record import Fields
 from dose_lib.dicom.sr import Node
 from dose_lib.records import Code, Device, Staff
@@ -107,6 +107,8 @@ def read_device(reading: Reading, node: Node) -> Device:
     record = Fields(reading, f"other_devices[{len(reading.devices)}].")
     record.read(node.children, PARTICIPANT_DEVICE, {})
     role = node.coded[1] if node.coded[0] else None
+    if role is not None:
+        reading.trace(f"{record.prefix}role", node.path, shown_code(role))
     return Device(role=role, **record.values)
 
 
