@@ -152,6 +152,11 @@ class Demo:
             self._watch.join()
         self._service.stop()
 
+    @property
+    def is_over(self) -> bool:
+        """True if someone has asked for the end."""
+        return self._stop.is_set()
+
     def _sign_off(self) -> None:
         levels = dose_lib.load_levels(self.settings)
         decisions = [

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 PART = "vault"
 
-_LOOK_S = 0.25  # between looks into the inbox
+_LOOK_S = 0.5  # between looks into the inbox
 _RETRY_S = 5.0  # while the vault cannot be written
 _HAND_ON_S = 60.0  # between attempts to hand a decision to the store
 _DAY_S = 86_400.0
