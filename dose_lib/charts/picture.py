@@ -36,6 +36,8 @@ def select_backend() -> str:
     import holoviews as hv
 
     backend = _BACKENDS[mode()]
+    if hv.Store.current_backend == backend and backend in hv.Store.renderers:
+        return backend  # selecting it again would build every option anew
     if backend == "matplotlib":
         import matplotlib as mpl
 

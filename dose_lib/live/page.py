@@ -101,7 +101,8 @@ class Page:
         """The page for Panel: header, parameters at the side, cells in the main part."""
         import panel as pn
 
-        page = pn.Template((_HERE / "page.html.j2").read_text(encoding="utf-8"))
+        text = (_HERE / "page.html.j2").read_text(encoding="utf-8")
+        page = pn.Template(text, location=True)
         page.add_variable("page_title", self._notebook.title)
         page.add_variable("page_site", self._settings.site_name)
         page.add_variable("page_css", (_HERE / "page.css").read_text(encoding="utf-8"))
