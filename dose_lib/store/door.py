@@ -8,6 +8,7 @@ own server, and nobody but the owner writes.
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import secrets
 import threading
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 
+import duckdb
 import msgspec
 
 from dose_lib.errors import DoseError
@@ -25,6 +27,8 @@ from dose_lib.store.endpoint import LOOPBACK, Endpoint
 MAX_BODY_BYTES = 200_000
 MAX_AT_ONCE = 500
 _SECONDS_PER_REQUEST = 10
+
+log = logging.getLogger(__name__)
 
 Decide = Callable[[Sequence[Decision]], Sequence[Decision]]
 
@@ -87,6 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
             kept = self.decide(_decisions(body))
         except DoseError as error:
             return self._reply(422, _fields(error))
+        except duckdb.Error as error:
+            log.error("a decision could not be kept: %s", type(error).__name__)
+            return self._reply(503, {"seen": "the store could not keep it; nothing was kept"})
         return self._reply(200, [msgspec.to_builtins(d) for d in kept])
 
     def _body(self) -> bytes | None:
@@ -116,8 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _decisions(body: bytes) -> list[Decision]:
     try:
         given = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        raise DoseError("the body is no JSON") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise DoseError("the body is no JSON, or is nested too deeply") from None
     several = given if isinstance(given, list) else [given]
     if not 1 <= len(several) <= MAX_AT_ONCE:
         raise DoseError(f"{len(several)} decisions", expected=f"1 to {MAX_AT_ONCE}")

@@ -100,6 +100,6 @@ def _refusal(status: int, body: bytes) -> DoseError:
         fields = {}
     seen = fields.pop("seen", None) or f"status {status}"
     # A token of an earlier start is no mistake of the caller: the next look will be right.
-    kind = ServiceError if status == 401 else UsageError
+    kind = UsageError if status == 422 else ServiceError
     known = {n: fields.get(n) for n in ("expected", "where", "todo")}
     return kind(seen, **known)
