@@ -13,7 +13,7 @@ from dose_lib.simulate.population import REFERENCE_ADULT
 from dose_lib.simulate.procedures import FluoroscopyProcedure
 from dose_lib.simulate.uids import derive_uid
 from dose_lib.simulate.writer.codes import dcm, sct
-from dose_lib.simulate.writer.samples import part_totals, plane_totals
+from dose_lib.simulate.writer.totals import part_totals, plane_totals
 from dose_lib.simulate.xray_physics import size_factor
 
 # Slope of the kerma with patient thickness: less than attenuation alone, because filters are

@@ -21,7 +21,9 @@ from dose_lib.records import (
     XRayEvent,
 )
 from dose_lib.simulate.writer.report import write_rdsr
-from dose_lib.simulate.writer.samples import KINDS, ct_event, ct_part, someone
+from dose_lib.simulate.writer.sample_ct import ct_event, ct_part
+from dose_lib.simulate.writer.sample_parts import someone
+from dose_lib.simulate.writer.samples import KINDS
 
 Event = CtEvent | XRayEvent
 

@@ -2,427 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
 
 from dose_lib.records import (
     Administration,
     Code,
-    CtAcquisitionType,
-    CtEvent,
-    CtSource,
-    Device,
     Filter,
-    Identity,
     Laterality,
     Modality,
     OrganDose,
     Part,
-    Patient,
-    Phantom,
     Plane,
-    Pulse,
-    Sex,
-    SourceObject,
-    Staff,
-    Totals,
     TotalsPlane,
     XRayEvent,
     XRayEventType,
 )
 from dose_lib.simulate.uids import derive_uid
 from dose_lib.simulate.writer.codes import dcm, sct
-from dose_lib.simulate.writer.people import ADMINISTERING, AUTHORIZING
-
-START = datetime(2026, 3, 2, 9, 30)
-# Which unit stands behind a dialect, when the test does not say.
-_UNITS = {
-    "clean": ("Example Imaging", "Model One"),
-    "clean-de": ("Beispiel Medizintechnik", "Modell Eins"),
-    "ge": ("GE MEDICAL SYSTEMS", "Optima CT660"),
-    "siemens": ("SIEMENS", "SOMATOM Confidence"),
-    "philips": ("Philips", "Big Bore"),
-    "canon": ("TOSHIBA", "Aquilion Precision"),
-    "siemens-artis": ("Siemens", "AXIOM-Artis"),
-    "siemens-fluorospot": ("SIEMENS", "Fluorospot Compact FD"),
-    "philips-allura": ("Philips Medical Systems", "Allura Xper"),
-    "philips-azurion": ("Philips", "Azurion"),
-    "ge-oec": ("GE Healthcare Surgery", "ESP 21 cm FPD Super-C"),
-    "canon-ultimax": ("CANON_MEC", "Platinum43"),
-    "canon-cxdi": ("Canon Inc.", "CXDI Control Software NE"),
-    "carestream": ("CARESTREAM HEALTH", "DRX-Revolution"),
-    "hologic": ("HOLOGIC, Inc.", "Selenia Dimensions"),
-    "ge-mammo": ("GE HEALTHCARE", "Senographe Pristina"),
-    "giotto": ("I.M.S. s.r.l.", "Giotto Class"),
-    "eurocolumbus": ("EUROCOLUMBUS", "ALIEN"),
-    "siemens-pet": ("SIEMENS", "Biograph64_Vision 600"),
-}
-
-
-def unit_of(vendor: str) -> Device:
-    """The device a dialect stands for."""
-    maker, model = _UNITS.get(vendor, _UNITS["clean"])
-    return Device(
-        device_observer_uid=derive_uid("device", vendor),
-        manufacturer=maker,
-        model=model,
-        serial_number=f"SN{derive_uid('serial', vendor)[-5:]}",
-        name="UNIT-1",
-        station_name="UNIT-1",
-        software_versions=("1.0",),
-        institution_name="Example Hospital",
-        location="Room 1",
-    )
-
-
-def someone(seed: object) -> Identity:
-    """A patient and two members of staff, all invented."""
-    return Identity(
-        patient_id=f"QX{derive_uid('patient', seed)[-6:]}",
-        patient_id_issuer="EXAMPLE",
-        patient_name="Brindlewick^Osmunda",
-        birth_date="1981-01-15",
-        accession_number=f"A{derive_uid('accession', seed)[-7:]}",
-        study_id="1",
-        staff=(
-            Staff(
-                staff_name="Marrowgate^Ivo",
-                staff_id="T042",
-                staff_role_in_procedure=ADMINISTERING,
-                staff_role_in_organization=dcm("121083"),
-            ),
-            Staff(
-                staff_name="Thistledown^Runa",
-                staff_role_in_procedure=AUTHORIZING,
-                staff_role_in_organization=dcm("121081"),
-            ),
-        ),
-    )
-
-
-def _part(modality: Modality, vendor: str, seed: object, **values: Any) -> Part:
-    study = derive_uid("study", seed)
-    defaults: dict[str, Any] = {
-        "part_key": "",
-        "study_uid": study,
-        "modality": modality,
-        "started_at": START,
-        "ended_at": START + timedelta(minutes=8),
-        "intent": sct("261004008"),
-        "scope_of_accumulation": dcm("113014"),
-        "scope_uid": study,
-        "source_of_dose": (dcm("113856"),),
-        "device": unit_of(vendor),
-        "patient": Patient(age_y=45.0, sex=Sex.F, weight_kg=72.0, height_cm=168.0),
-        "sources": (
-            SourceObject(
-                sop_instance_uid=derive_uid("sop", seed),
-                series_uid=derive_uid("series", seed),
-                content_at=START + timedelta(minutes=10),
-            ),
-        ),
-    }
-    return Part(**(defaults | values))
-
-
-# --- CT ------------------------------------------------------------------------------------
-
-
-def ct_event(index: int, seed: object) -> CtEvent:
-    """The first is a localiser, the others are spiral scans of the chest."""
-    common: dict[str, Any] = {
-        "event_uid": derive_uid("event", seed, index),
-        "ordinal": 0,
-        "started_at": START + timedelta(seconds=40 * index),
-        "target_region": sct("816094009"),
-        "procedure_context": sct("399331006"),
-        "nominal_single_collimation_mm": 0.6,
-        "n_sources": 1,
-        "kvp_kv": 120.0,
-        "phantom": Phantom.BODY_32CM,
-    }
-    if index == 0:
-        return CtEvent(
-            **common,
-            acquisition_protocol="Topogram",
-            acquisition_type=CtAcquisitionType.CONSTANT_ANGLE,
-            exposure_time_s=4.2,
-            scanning_length_mm=412.0,
-            nominal_total_collimation_mm=3.6,
-            tube_current_ma=35.0,
-            max_tube_current_ma=35.0,
-            ctdi_vol_mgy=0.13,
-            dlp_mgy_cm=5.4,
-            sources=(_tube(35.0, 35.0, None),),
-        )
-    return CtEvent(
-        **common,
-        acquisition_protocol="Thorax",
-        acquisition_type=CtAcquisitionType.SPIRAL,
-        exposure_time_s=8.25,
-        scanning_length_mm=341.0,
-        nominal_total_collimation_mm=38.4,
-        pitch=1.2,
-        tube_current_ma=156.0 + index,
-        max_tube_current_ma=312.0,
-        rotation_time_s=0.5,
-        ctdi_vol_mgy=6.0 + index / 4,
-        dlp_mgy_cm=204.6 + 8 * index,
-        modulation_type="XYZ_EC",
-        sources=(_tube(156.0 + index, 312.0, 0.5),),
-    )
-
-
-def _tube(ma: float, ma_max: float, rotation_time_s: float | None) -> CtSource:
-    return CtSource(
-        source_id="A",
-        ordinal=0,
-        kvp_kv=120.0,
-        max_tube_current_ma=ma_max,
-        tube_current_ma=ma,
-        rotation_time_s=rotation_time_s,
-    )
-
-
-def ct_part(events: Sequence[CtEvent], vendor: str, seed: object) -> Part:
-    """A CT report of given events."""
-    starts = [e.started_at for e in events if e.started_at is not None] or [START]
-    names = (e.acquisition_protocol for e in events if e.acquisition_protocol)
-    return _part(
-        Modality.CT,
-        vendor,
-        seed,
-        started_at=min(starts),
-        ended_at=max(starts) + timedelta(seconds=12),
-        study_description="CT Thorax",
-        protocol_names=tuple(dict.fromkeys(names)),
-        procedure_reported=sct("77477000"),
-        totals=Totals(
-            n_events=len(events),
-            dlp_total_mgy_cm=round(sum(e.dlp_mgy_cm or 0.0 for e in events), 6),
-        ),
-        events=tuple(events),
-    )
-
-
-# --- projection ----------------------------------------------------------------------------
-
-
-def _common(index: int, seed: object, plane: Plane = Plane.SINGLE) -> dict[str, Any]:
-    return {
-        "event_uid": derive_uid("event", seed, index),
-        "ordinal": 0,
-        "plane": plane,
-        "started_at": START + timedelta(seconds=55 * index),
-    }
-
-
-def _copper(thickness: float) -> Filter:
-    return Filter(
-        ordinal=0,
-        filter_type=dcm("113650"),
-        material=sct("66925006"),
-        thickness_min_mm=thickness,
-        thickness_max_mm=thickness,
-    )
-
-
-def _angio_event(index: int, seed: object, plane: Plane = Plane.SINGLE) -> XRayEvent:
-    """Fluoroscopy at even numbers, acquisitions at odd ones."""
-    shared: dict[str, Any] = {
-        **_common(index, seed, plane),
-        "target_region": sct("80891009"),
-        "reference_point": dcm("113860"),
-        "kvp_kv": 76.0 + index,
-        "tube_current_ma": 95.5,
-        "pulse_width_ms": 6.4,
-        "focal_spot_mm": 0.6,
-        "filters": (_copper(0.3),),
-        "primary_angle_deg": 12.5 + index,
-        "secondary_angle_deg": -8.1,
-        "source_isocenter_mm": 785.0,
-        "sid_mm": 1120.0,
-        "table_longitudinal_mm": -25.9,
-        "table_lateral_mm": 525.1,
-        "table_height_mm": 151.8,
-        "table_relationship": sct("102540008"),
-        "orientation": sct("102538003"),
-        "orientation_modifier": sct("40199007"),
-    }
-    if index % 2:
-        return XRayEvent(
-            **shared,
-            event_type=XRayEventType.STATIONARY,
-            acquisition_protocol="Coro 15 fps",
-            kap_gy_cm2=2.35 + index,
-            ka_r_mgy=24.5 + index,
-            pulse_rate_hz=15.0,
-            n_pulses=72,
-            irradiation_duration_s=4.8,
-            exposure_time_ms=460.8,
-            exposure_mas=44.0,
-            field_width_mm=160.0,
-            field_height_mm=160.0,
-            collimated_area_cm2=256.0,
-        )
-    return XRayEvent(
-        **shared,
-        event_type=XRayEventType.FLUOROSCOPY,
-        acquisition_protocol="FL Coro",
-        fluoro_mode=dcm("113631"),
-        kap_gy_cm2=0.62 + index / 10,
-        ka_r_mgy=7.1 + index,
-        pulse_rate_hz=7.5,
-        n_pulses=210,
-        irradiation_duration_s=28.0,
-        exposure_time_ms=1344.0,
-        exposure_mas=128.4,
-        ii_diameter_mm=220.0,
-    )
-
-
-def plane_totals(plane: Plane, events: Sequence[XRayEvent]) -> TotalsPlane:
-    """Totals of one plane from its events."""
-    own = [e for e in events if e.plane is plane]
-    fluoro = [e for e in own if e.event_type is XRayEventType.FLUOROSCOPY]
-    other = [e for e in own if e.event_type is not XRayEventType.FLUOROSCOPY]
-
-    def total(name: str, of: Sequence[XRayEvent]) -> float | None:
-        found = [getattr(e, name) for e in of if getattr(e, name) is not None]
-        return round(sum(found), 6) if found else None
-
-    return TotalsPlane(
-        plane=plane,
-        kap_gy_cm2=total("kap_gy_cm2", own),
-        ka_r_mgy=total("ka_r_mgy", own),
-        kap_fluoro_gy_cm2=total("kap_gy_cm2", fluoro),
-        ka_r_fluoro_mgy=total("ka_r_mgy", fluoro),
-        kap_acquisition_gy_cm2=total("kap_gy_cm2", other),
-        ka_r_acquisition_mgy=total("ka_r_mgy", other),
-        fluoro_time_s=total("irradiation_duration_s", fluoro),
-        acquisition_time_s=total("irradiation_duration_s", other),
-        n_frames=sum(e.n_pulses or 0 for e in other),
-        reference_point=own[0].reference_point if own else None,
-    )
-
-
-def part_totals(planes: Sequence[TotalsPlane], n_events: int) -> Totals:
-    """Totals of a part: sums of planes, and the larger plane's kerma."""
-
-    def total(name: str) -> float | None:
-        found = [getattr(p, name) for p in planes if getattr(p, name) is not None]
-        return round(sum(found), 6) if found else None
-
-    summed = (
-        "kap_gy_cm2",
-        "kap_fluoro_gy_cm2",
-        "kap_acquisition_gy_cm2",
-        "ka_r_mgy",
-        "ka_r_fluoro_mgy",
-        "ka_r_acquisition_mgy",
-        "fluoro_time_s",
-        "acquisition_time_s",
-        "agd_left_mgy",
-        "agd_right_mgy",
-        "agd_both_mgy",
-    )
-    kerma = [p.ka_r_mgy for p in planes if p.ka_r_mgy is not None]
-    frames = [p.n_frames for p in planes if p.n_frames is not None]
-    return Totals(
-        n_events=n_events,
-        **{name: total(name) for name in summed},  # type: ignore[arg-type]
-        ka_r_max_plane_mgy=max(kerma, default=None),
-        n_frames=sum(frames) if frames else None,
-        planes=tuple(planes),
-        derived=("n_events", "ka_r_max_plane_mgy"),
-    )
-
-
-def fluoroscopy(n: int, vendor: str, seed: object) -> Part:
-    """A procedure in one plane."""
-    events = tuple(_angio_event(i, seed) for i in range(n))
-    return _angio(events, [plane_totals(Plane.SINGLE, events)], vendor, seed)
-
-
-def biplane(n: int, vendor: str, seed: object) -> Part:
-    """A procedure in two planes: each exposure is an event of plane A and one of plane B."""
-    pairs = [(_angio_event(i, (seed, p), p)) for i in range(n) for p in (Plane.A, Plane.B)]
-    planes = [plane_totals(p, pairs) for p in (Plane.A, Plane.B)]
-    return _angio(tuple(pairs), planes, vendor, seed)
-
-
-def _angio(
-    events: tuple[XRayEvent, ...], planes: list[TotalsPlane], vendor: str, seed: object
-) -> Part:
-    return _part(
-        Modality.XA,
-        vendor,
-        seed,
-        study_description="Coronary angiography",
-        protocol_names=tuple(dict.fromkeys(e.acquisition_protocol or "" for e in events)),
-        acquisition_device_type=dcm("113957"),
-        has_detector_data=False,
-        has_source_data=True,
-        has_mechanical_data=True,
-        totals=part_totals(planes, len(events)),
-        events=events,
-    )
-
-
-def pulsed(n: int, vendor: str, seed: object) -> Part:
-    """Fluoroscopy that states kVp, mA and width of every pulse, the first without beam."""
-    events = []
-    for i in range(n):
-        beam = [(70.0 + k, 40.0 + k, 8.0) for k in range(5)]
-        pulses = [Pulse(ordinal=0, kvp_kv=0.0, tube_current_ma=0.0, pulse_width_ms=0.0)] + [
-            Pulse(ordinal=k + 1, kvp_kv=kv, tube_current_ma=ma, pulse_width_ms=ms)
-            for k, (kv, ma, ms) in enumerate(beam)
-        ]
-        events.append(
-            XRayEvent(
-                **_common(i, seed),
-                event_type=XRayEventType.FLUOROSCOPY,
-                acquisition_protocol="ABDOMEN",
-                target_region=sct("818981001"),
-                fluoro_mode=dcm("113631"),
-                kap_gy_cm2=0.215,
-                ka_r_mgy=3.4,
-                n_pulses=6,
-                pulse_rate_hz=8.0,
-                irradiation_duration_s=0.75,
-                pulses=tuple(pulses),
-                kvp_kv=72.0,
-                tube_current_ma=42.0,
-                pulse_width_ms=8.0,
-                filters=(
-                    Filter(
-                        ordinal=0,
-                        filter_type=dcm("113650"),
-                        material=sct("12503006"),
-                        thickness_min_mm=2.5,
-                        thickness_max_mm=2.5,
-                    ),
-                ),
-            )
-        )
-    planes = [plane_totals(Plane.SINGLE, events)]
-    return _part(
-        Modality.RF,
-        vendor,
-        seed,
-        study_description="Theatre",
-        acquisition_device_type=dcm("113957"),
-        totals=part_totals(planes, len(events)),
-        events=tuple(events),
-    )
+from dose_lib.simulate.writer.sample_fluoro import biplane, fluoroscopy, pulsed
+from dose_lib.simulate.writer.sample_parts import START, event_of, part_of
+from dose_lib.simulate.writer.totals import part_totals, plane_totals
 
 
 def radiography(n: int, vendor: str, seed: object) -> Part:
     """Chest radiographs with exposure indices."""
     events = tuple(
         XRayEvent(
-            **_common(i, seed),
+            **event_of(i, seed),
             event_type=XRayEventType.STATIONARY,
             acquisition_protocol="CHEST PA" if i % 2 == 0 else "CHEST LAT",
             target_region=sct("816094009"),
@@ -443,7 +50,7 @@ def radiography(n: int, vendor: str, seed: object) -> Part:
         for i in range(n)
     )
     plane = plane_totals(Plane.SINGLE, events)
-    return _part(
+    return part_of(
         Modality.DX,
         vendor,
         seed,
@@ -466,7 +73,7 @@ def mammography(n: int, vendor: str, seed: object) -> Part:
     )
     events = tuple(
         XRayEvent(
-            **_common(i, seed),
+            **event_of(i, seed),
             event_type=XRayEventType.STATIONARY,
             acquisition_protocol="ROUTINE",
             anatomical_structure=sct("76752008"),
@@ -511,7 +118,7 @@ def mammography(n: int, vendor: str, seed: object) -> Part:
         agd_left_mgy=total(Laterality.LEFT),
         agd_right_mgy=total(Laterality.RIGHT),
     )
-    return _part(
+    return part_of(
         Modality.MG,
         vendor,
         seed,
@@ -528,7 +135,7 @@ def cone_beam(n: int, vendor: str, seed: object) -> Part:
     """Cone-beam CT: rotational acquisitions with a kerma-area product."""
     events = tuple(
         XRayEvent(
-            **_common(i, seed),
+            **event_of(i, seed),
             event_type=XRayEventType.ROTATIONAL,
             acquisition_protocol="3D 5s",
             target_region=sct("69536005"),
@@ -546,7 +153,7 @@ def cone_beam(n: int, vendor: str, seed: object) -> Part:
         for i in range(n)
     )
     plane = plane_totals(Plane.SINGLE, events)
-    return _part(
+    return part_of(
         Modality.CBCT,
         vendor,
         seed,
@@ -585,7 +192,7 @@ def radiopharmaceutical(n: int, vendor: str, seed: object) -> Part:
         )
         for i in range(n)
     )
-    return _part(
+    return part_of(
         Modality.PT,
         vendor,
         seed,
