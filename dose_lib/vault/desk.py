@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _SECONDS_TO_ASK = 5.0
 _AT_ONCE = 32
+_LOOK_S = 0.05  # between looks whether to stop
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid (unix(7), SO_PEERCRED)
 _LONGEST_PATH = 100  # the kernel takes 107 bytes
 
@@ -59,7 +60,7 @@ class Desk:
             private_folder(self.path.parent)
         self._server = _Server(self.path, vault)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="vault desk", daemon=True
+            target=self._server.serve_forever, args=(_LOOK_S,), name="vault desk", daemon=True
         )
         self._thread.start()
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import msgspec
@@ -14,12 +14,10 @@ import msgspec
 from dose_lib.errors import UsageError
 from dose_lib.vault.groups import Groups
 from dose_lib.vault.records import ExamIdentity, Identification, PatientIdentity, StaffIdentity
-from dose_lib.vault.rows import EXAM, PATIENT, STAFF, record_of
+from dose_lib.vault.rows import EXAM, PATIENT, STAFF, VERSIONS, number_of, record_of
 from dose_lib.vault.search import plain_name
 
 R = TypeVar("R", PatientIdentity, ExamIdentity, StaffIdentity)
-
-_SEEN = "min(l.received_at) AS first_seen, max(l.received_at) AS last_seen"
 
 
 class Kind(StrEnum):
@@ -32,6 +30,14 @@ class Kind(StrEnum):
 
 _LENGTHS = {16: Kind.STAFF, 20: Kind.EXAM, 64: Kind.PATIENT}
 _KEY = re.compile(r"^[0-9a-f]{8,64}$")
+
+
+_LINKS = {"patient": "sighting", "exam": "sighting", "staff": "presence"}
+_BEGINS_WITH = " UNION ".join(
+    f"SELECT DISTINCT '{name}', {key} FROM {_LINKS[name]}"  # noqa: S608 - names of our tables
+    f" WHERE {number} BETWEEN $1 AND $2 AND starts_with({key}, $3)"
+    for name, (key, number) in VERSIONS.items()
+)
 
 
 def resolve(con: duckdb.DuckDBPyConnection, key: str) -> tuple[Kind, str]:
@@ -57,13 +63,8 @@ def resolve(con: duckdb.DuckDBPyConnection, key: str) -> tuple[Kind, str]:
             expected="8 to 64 hexadecimal digits, as in `patient_key`, `part_key`, `staff_key`",
             todo="To find the key of someone by name or number, search",
         )
-    found = con.execute(
-        "SELECT DISTINCT 'patient', patient_key FROM sighting WHERE starts_with(patient_key, $1)"
-        " UNION SELECT DISTINCT 'exam', part_key FROM sighting WHERE starts_with(part_key, $1)"
-        " UNION SELECT DISTINCT 'staff', staff_key FROM presence WHERE starts_with(staff_key, $1)"
-        " LIMIT 3",
-        [key],
-    ).fetchall()
+    ends = [int(key[:16].ljust(16, digit), 16) for digit in "0f"]
+    found = con.execute(_BEGINS_WITH, [*ends, key]).fetchall()
     exact = [f for f in found if f[1] == key]
     if exact or len(found) == 1:
         kind, full = (exact or found)[0]
@@ -76,13 +77,9 @@ def resolve(con: duckdb.DuckDBPyConnection, key: str) -> tuple[Kind, str]:
 
 def patients(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> tuple[PatientIdentity, ...]:
     """Every version of patients, the newest first."""
-    query = f"""
-        SELECT t.patient_key, {_columns(PATIENT)}, {_SEEN} FROM patient t
-        JOIN sighting l ON l.patient_key = t.patient_key AND l.patient_version = t.version
-        WHERE t.patient_key IN (SELECT unnest(?))
-        GROUP BY ALL ORDER BY last_seen DESC, t.patient_key, patient_id
-    """  # noqa: S608 - names of our records
-    return _records(con, PatientIdentity, query, [list(keys)])
+    return _records(
+        con, PatientIdentity, "patient", PATIENT, _seen(con, "patient", "patient", keys)
+    )
 
 
 def exams(
@@ -91,26 +88,14 @@ def exams(
     part_keys: Sequence[str] = (),
     patient_keys: Sequence[str] = (),
 ) -> tuple[ExamIdentity, ...]:
-    """Every version of exams, by their keys or their patients', the newest first."""
-    query = f"""
-        SELECT t.part_key, l.patient_key, {_columns(EXAM)}, max(l.occurred_at) AS occurred_at,
-            {_SEEN}
-        FROM exam t JOIN sighting l ON l.part_key = t.part_key AND l.exam_version = t.version
-        WHERE t.part_key IN (SELECT unnest($1)) OR l.patient_key IN (SELECT unnest($2))
-        GROUP BY ALL ORDER BY last_seen DESC, t.part_key, accession_number
-    """  # noqa: S608 - names of our records
-    return _records(con, ExamIdentity, query, [list(part_keys), list(patient_keys)])
+    """Every version of exams, by their keys or else their patients', the newest first."""
+    by, keys = ("exam", part_keys) if part_keys else ("patient", patient_keys)
+    return _records(con, ExamIdentity, "exam", EXAM, _seen(con, "exam", by, keys))
 
 
 def staff(con: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) -> tuple[StaffIdentity, ...]:
     """Every version of members of staff (None: of all), the newest first."""
-    query = f"""
-        SELECT t.staff_key, {_columns(STAFF)}, {_SEEN} FROM staff t
-        JOIN presence l ON l.staff_key = t.staff_key AND l.staff_version = t.version
-        WHERE $1 IS NULL OR t.staff_key IN (SELECT unnest($1))
-        GROUP BY ALL ORDER BY last_seen DESC, t.staff_key, staff_name
-    """  # noqa: S608 - names of our records
-    return _records(con, StaffIdentity, query, [None if keys is None else list(keys)])
+    return _records(con, StaffIdentity, "staff", STAFF, _seen(con, "staff", "staff", keys))
 
 
 def identification(
@@ -167,25 +152,18 @@ def counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     }
 
 
-def parts_of(con: duckdb.DuckDBPyConnection, patient_keys: Sequence[str]) -> tuple[str, ...]:
-    """Exam parts that objects of these patients tell of."""
-    return _strings(con, "part_key", "patient_key IN (SELECT unnest(?))", [list(patient_keys)])
-
-
-def objects_of(con: duckdb.DuckDBPyConnection, patient_keys: Sequence[str]) -> tuple[str, ...]:
-    """Hashes of received objects of these patients."""
-    return _strings(con, "sha256", "patient_key IN (SELECT unnest(?))", [list(patient_keys)])
+def told_of(
+    con: duckdb.DuckDBPyConnection, patient_keys: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Exam parts, and hashes of received objects, of patients."""
+    return _parts_and_objects(con, *_among("patient", patient_keys))
 
 
 def expiring(
     con: duckdb.DuckDBPyConnection, before: datetime
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Exam parts and hashes of objects whose exam was before `before`."""
-    condition = "coalesce(occurred_at, received_at) < ?"
-    return (
-        _strings(con, "part_key", condition, [before]),
-        _strings(con, "sha256", condition, [before]),
-    )
+    return _parts_and_objects(con, "coalesce(occurred_at, received_at) < ?", [before])
 
 
 def same_staff(con: duckdb.DuckDBPyConnection) -> tuple[tuple[str, ...], ...]:
@@ -205,26 +183,77 @@ def same_staff(con: duckdb.DuckDBPyConnection) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(keys) for (keys,) in con.execute(query).fetchall())
 
 
-def _columns(names: Sequence[str]) -> str:
-    return ", ".join(f"t.{name}" for name in names)
+class _Seen(NamedTuple):
+    """That objects named a version of someone between two dates."""
+
+    key: str
+    version: int
+    patient_key: str | None
+    occurred_at: datetime | None
+    first_seen: datetime
+    last_seen: datetime
 
 
-def _strings(
-    con: duckdb.DuckDBPyConnection, column: str, condition: str, values: list[Any]
-) -> tuple[str, ...]:
-    query = f"SELECT DISTINCT {column} FROM sighting WHERE {condition} ORDER BY 1"  # noqa: S608
-    return tuple(str(found) for (found,) in con.execute(query, values).fetchall())
+def _seen(
+    con: duckdb.DuckDBPyConnection, table: str, by: str, keys: Sequence[str] | None
+) -> list[_Seen]:
+    """Versions of `table` that objects name, by keys of `by` (None: all), the newest first."""
+    if keys is not None and not keys:
+        return []
+    link = _LINKS[table]
+    exam = "patient_key, max(occurred_at)" if table == "exam" else "NULL, NULL"
+    condition, values = ("true", []) if keys is None else _among(by, keys)
+    found = con.execute(
+        f"SELECT {VERSIONS[table][0]}, {table}_version, {exam},"  # noqa: S608
+        f" min(received_at), max(received_at) FROM {link} WHERE {condition}"
+        " GROUP BY ALL ORDER BY 6 DESC, 1, 2",
+        values,
+    ).fetchall()
+    return [_Seen(*(_utc(value) for value in row)) for row in found]
 
 
 def _records(
-    con: duckdb.DuckDBPyConnection, kind: type[R], query: str, values: list[Any]
+    con: duckdb.DuckDBPyConnection,
+    kind: type[R],
+    table: str,
+    names: Sequence[str],
+    seen: Sequence[_Seen],
 ) -> tuple[R, ...]:
-    cursor = con.execute(query, values)
-    names = [column[0] for column in cursor.description]
+    """Records of the versions that were seen."""
+    if not seen:
+        return ()
+    key, _ = VERSIONS[table]
+    condition, values = _among(table, list(dict.fromkeys(s.key for s in seen)))
+    found = con.execute(
+        f"SELECT {key}, version, {', '.join(names)} FROM {table} WHERE {condition}",  # noqa: S608
+        values,
+    ).fetchall()
+    content = {row[:2]: dict(zip(names, row[2:], strict=True)) for row in found}
     return tuple(
-        record_of(kind, {n: _utc(v) for n, v in zip(names, row, strict=True)})
-        for row in cursor.fetchall()
+        record_of(kind, {key: s.key, **_times(s, table), **content[s.key, s.version]}) for s in seen
     )
+
+
+def _times(seen: _Seen, table: str) -> dict[str, Any]:
+    times: dict[str, Any] = {"first_seen": seen.first_seen, "last_seen": seen.last_seen}
+    if table == "exam":
+        times |= {"patient_key": seen.patient_key, "occurred_at": seen.occurred_at}
+    return times
+
+
+def _among(table: str, keys: Sequence[str]) -> tuple[str, list[Any]]:
+    """The condition that a row is of one of `keys`, and its values: numbers first, for speed."""
+    key, number = VERSIONS[table]
+    marks = ", ".join("?" * len(keys))
+    return f"{number} IN ({marks}) AND {key} IN ({marks})", [*map(number_of, keys), *keys]
+
+
+def _parts_and_objects(
+    con: duckdb.DuckDBPyConnection, condition: str, values: list[Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    query = f"SELECT DISTINCT part_key, sha256 FROM sighting WHERE {condition}"  # noqa: S608
+    found = con.execute(query, values).fetchall()
+    return tuple(sorted({p for p, _ in found})), tuple(sorted({o for _, o in found}))
 
 
 def _utc(value: Any) -> Any:

@@ -43,12 +43,20 @@ _JSON = frozenset(
     }
 )
 _TIMES = ("received_at", "occurred_at")
-_MOMENT = pa.timestamp("us", "UTC")
 
 Row = dict[str, Any]
 Times = tuple[datetime, datetime | None]
-# Tables of versions, and the key each has.
-VERSIONS = {"patient": "patient_key", "exam": "part_key", "staff": "staff_key"}
+# Tables of versions: the key each has, and the column that holds its first 64 bits.
+VERSIONS = {
+    "patient": ("patient_key", "patient_no"),
+    "exam": ("part_key", "part_no"),
+    "staff": ("staff_key", "staff_no"),
+}
+
+
+def number_of(key: str) -> int:
+    """The first 64 bits of a key or hash; see the first migration."""
+    return int(key[:16], 16)
 
 
 class Rows:
@@ -62,13 +70,17 @@ class Rows:
 
     def __init__(self, gone: Forgotten) -> None:
         self._gone = gone
-        self._versions: dict[str, dict[tuple[str, str], Row]] = {t: {} for t in VERSIONS}
+        self._versions: dict[str, dict[tuple[str, int], Row]] = {t: {} for t in VERSIONS}
         self._links: dict[str, list[Row]] = {"sighting": [], "presence": [], "object": []}
 
     def add(self, entry: VaultEntry) -> bool:
         """Take in an entry; False if nothing of its patient may be kept."""
         times = (entry.received_at.astimezone(UTC), _utc(entry.occurred_at))
-        seen: Row = {"sha256": entry.sha256, **dict(zip(_TIMES, times, strict=True))}
+        seen: Row = {
+            "object_no": number_of(entry.sha256),
+            "sha256": entry.sha256,
+            **dict(zip(_TIMES, times, strict=True)),
+        }
         self._links["object"].append(seen)
         if self._gone.has_expired(*times):
             return False
@@ -76,16 +88,11 @@ class Rows:
         patient_key = entry.identity.patient_key or ""
         if self._gone.covers(patient_key, *times):
             return False
-        row = {
-            "patient_key": patient_key,
-            "patient_version": self._keep(
-                "patient", patient_key, _content(entry.identity, PATIENT)
-            ),
-        }
+        patient = self._keep("patient", patient_key, _content(entry.identity, PATIENT))
         content = _exam(entry.identity)
         for part_key in entry.part_keys:
-            exam = {"part_key": part_key, "exam_version": self._keep("exam", part_key, content)}
-            self._links["sighting"].append({**row, **exam, **seen})
+            exam = self._keep("exam", part_key, content)
+            self._links["sighting"].append({**patient, **exam, **seen})
         return True
 
     def tables(self) -> dict[str, pa.Table]:
@@ -99,18 +106,19 @@ class Rows:
             if key is None or self._gone.covers(key, *times):
                 continue
             row = {
-                "staff_key": key,
-                "staff_version": self._keep("staff", key, _content(person, STAFF)),
+                **self._keep("staff", key, _content(person, STAFF)),
                 "staff_role_in_procedure": _json(person.staff_role_in_procedure),
                 "staff_where": person.staff_where,
             }
             self._links["presence"].append({**row, **seen})
 
-    def _keep(self, table: str, key: str, content: Row) -> str:
+    def _keep(self, table: str, key: str, content: Row) -> Row:
+        """Keep a version; returns the columns by which a link names it."""
         version = _hash(content)
-        row = {VERSIONS[table]: key, "version": version, **content}
-        self._versions[table][key, version] = row
-        return version
+        key_name, number_name = VERSIONS[table]
+        named = {number_name: number_of(key), key_name: key}
+        self._versions[table][key, version] = {**named, "version": version, **content}
+        return {**named, f"{table}_version": version}
 
 
 def record_of(kind: type[R], row: Mapping[str, Any]) -> R:
@@ -139,26 +147,38 @@ def _json(value: object) -> str | None:
     return msgspec.json.encode(value).decode() if value else None
 
 
-def _hash(content: Row) -> str:
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
+def _hash(content: Row) -> int:
+    return number_of(hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest())
 
 
+_OBJECT = ("object_no", "sha256")
 _COLUMNS = {
-    "patient": ("patient_key", "version", *PATIENT),
-    "exam": ("part_key", "version", *EXAM),
-    "staff": ("staff_key", "version", *STAFF),
-    "sighting": ("sha256", "part_key", "patient_key", "patient_version", "exam_version", *_TIMES),
-    "object": ("sha256", *_TIMES),
+    **{name: (number, key, "version") for name, (key, number) in VERSIONS.items()},
+    "object": (*_OBJECT, *_TIMES),
+    "sighting": (
+        *_OBJECT,
+        *("part_no", "part_key", "exam_version", "patient_no", "patient_key", "patient_version"),
+        *_TIMES,
+    ),
     "presence": (
-        *("sha256", "staff_key", "staff_version", "staff_role_in_procedure", "staff_where"),
+        *_OBJECT,
+        *("staff_no", "staff_key", "staff_version", "staff_role_in_procedure", "staff_where"),
         *_TIMES,
     ),
 }
+_CONTENT = {"patient": PATIENT, "exam": EXAM, "staff": STAFF}
 
 
 def _table(name: str, rows: Sequence[Row]) -> pa.Table:
-    fields = [(column, _MOMENT if column in _TIMES else pa.string()) for column in _COLUMNS[name]]
-    return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
+    columns = (*_COLUMNS[name], *_CONTENT.get(name, ()))
+    schema = pa.schema([(column, _type(column)) for column in columns])
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def _type(column: str) -> pa.DataType:
+    if column in _TIMES:
+        return pa.timestamp("us", "UTC")
+    return pa.uint64() if column.endswith(("_no", "version")) else pa.string()
 
 
 def _utc(moment: datetime | None) -> datetime | None:

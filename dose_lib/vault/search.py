@@ -11,6 +11,7 @@ import duckdb
 from dose_lib.errors import UsageError
 from dose_lib.keys import normalise_id
 from dose_lib.vault.records import Match
+from dose_lib.vault.rows import VERSIONS
 
 _MOST = 50
 
@@ -49,11 +50,6 @@ def _in_list(column: str, path: str) -> str:
     return f"list_contains(list_transform({values}, lambda i: {_plain_id('i')}), $1)"
 
 
-_FROM = {
-    "patient": ("patient", "sighting", "patient_key"),
-    "exam": ("exam", "sighting", "part_key"),
-    "staff": ("staff", "presence", "staff_key"),
-}
 _WAYS = {
     By.PATIENT_ID: _Way(
         "patient",
@@ -97,10 +93,12 @@ def search(con: duckdb.DuckDBPyConnection, by: By, value: str) -> tuple[Match, .
         condition, values = _name_condition(way.shown, len(words)), words
     if not words or (way.condition is None and max(map(len, words)) < 3):
         raise UsageError("too little to search for", expected="a number, or 3 letters of a name")
-    table, link, key = _FROM[way.kind]
+    table, link = way.kind, "presence" if way.kind == "staff" else "sighting"
+    key, number = VERSIONS[table]
     found = con.execute(
         f"SELECT t.{key}, {way.shown}, min(l.received_at), max(l.received_at) AS last_seen"  # noqa: S608
-        f" FROM {table} t JOIN {link} l ON l.{key} = t.{key} AND l.{table}_version = t.version"
+        f" FROM {table} t JOIN {link} l ON l.{number} = t.{number} AND l.{key} = t.{key}"
+        f" AND l.{table}_version = t.version"
         f" WHERE {condition} GROUP BY ALL ORDER BY last_seen DESC, 1 LIMIT {_MOST + 1}",
         values,
     ).fetchall()

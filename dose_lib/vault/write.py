@@ -10,12 +10,13 @@ import duckdb
 
 from dose_lib.vault.groups import Forgotten
 from dose_lib.vault.records import VaultEntry
-from dose_lib.vault.rows import VERSIONS, Rows
+from dose_lib.vault.rows import VERSIONS, Rows, number_of
 
 # The same rule as Forgotten.covers, over the rows of the file.
 _WHEN = "least(received_at, coalesce(occurred_at, received_at))"
 _EXAM_AT = "coalesce(occurred_at, received_at)"
 _LINKS = ("sighting", "presence")
+_IN_BATCH = "WHERE object_no IN (SELECT object_no FROM new_object)"
 _NAMED_BY = {"patient": "sighting", "exam": "sighting", "staff": "presence"}
 
 
@@ -44,43 +45,55 @@ def _write(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     for name, table in tables.items():
         con.register(f"new_{name}", table)
     try:
-        for name, key in VERSIONS.items():
+        for name, (_, number) in VERSIONS.items():
+            # Two times 64 bits of hashes say that a version is known.
             con.execute(
-                f"INSERT INTO {name} SELECT * FROM new_{name} AS n WHERE NOT EXISTS"  # noqa: S608
-                f" (SELECT 1 FROM {name} AS t WHERE t.{key} = n.{key} AND t.version = n.version)"
+                f"WITH known AS MATERIALIZED (SELECT {number}, version FROM {name}"  # noqa: S608
+                f" WHERE {number} IN (SELECT {number} FROM new_{name}))"
+                f" INSERT INTO {name} SELECT * FROM new_{name} AS n WHERE NOT EXISTS (SELECT 1"
+                f" FROM known AS k WHERE k.{number} = n.{number} AND k.version = n.version)"
             )
         for name in _LINKS:
-            con.execute(
-                f"DELETE FROM {name} AS t WHERE EXISTS (SELECT 1 FROM new_object AS n"  # noqa: S608
-                " WHERE n.sha256 = t.sha256 AND t.received_at <= n.received_at)"
-            )
-            con.execute(
-                f"INSERT INTO {name} BY NAME SELECT * FROM new_{name}"  # noqa: S608
-                f" WHERE sha256 NOT IN (SELECT sha256 FROM {name})"
-            )
+            _replace(con, name)
     finally:
         for name in tables:
             con.unregister(f"new_{name}")
 
 
+def _replace(con: duckdb.DuckDBPyConnection, link: str) -> None:
+    """Put the rows of a batch in the place of what earlier receipts of its objects said."""
+    insert = f"INSERT INTO {link} BY NAME SELECT * FROM new_{link}"  # noqa: S608
+    # Most batches are all new, and a look is cheaper than a deletion.
+    if con.execute(f"SELECT 1 FROM {link} {_IN_BATCH} LIMIT 1").fetchone():  # noqa: S608
+        con.execute(
+            f"DELETE FROM {link} AS t {_IN_BATCH} AND EXISTS (SELECT 1 FROM new_object AS n"  # noqa: S608
+            " WHERE n.sha256 = t.sha256 AND t.received_at <= n.received_at)"
+        )
+        insert += f" WHERE sha256 NOT IN (SELECT sha256 FROM {link} {_IN_BATCH})"  # noqa: S608
+    con.execute(insert)
+
+
 def forget(con: duckdb.DuckDBPyConnection, gone: Forgotten) -> int:
     """Remove what is to be forgotten, within the open transaction; returns rows removed."""
     removed = 0
-    for link, key, people in (
-        ("sighting", "patient_key", gone.patients),
-        ("presence", "staff_key", gone.staff),
+    for link, name, people in (
+        ("sighting", "patient", gone.patients),
+        ("presence", "staff", gone.staff),
     ):
+        key, number = VERSIONS[name]
         for one, until in people.items():
-            removed += _delete(con, link, f"{key} = ? AND {_WHEN} <= ?", [one, until])
+            condition = f"{number} = ? AND {key} = ? AND {_WHEN} <= ?"
+            removed += _delete(con, link, condition, [number_of(one), one, until])
     if gone.before is not None:
         for link in _LINKS:
             removed += _delete(con, link, f"{_EXAM_AT} < ?", [gone.before])
-    for name, key in VERSIONS.items():
+    for name, (key, number) in VERSIONS.items():
         removed += _delete(
             con,
             f"{name} AS t",
             f"NOT EXISTS (SELECT 1 FROM {_NAMED_BY[name]} AS l"  # noqa: S608
-            f" WHERE l.{key} = t.{key} AND l.{name}_version = t.version)",
+            f" WHERE l.{number} = t.{number} AND l.{key} = t.{key}"
+            f" AND l.{name}_version = t.version)",
         )
     return removed
 

@@ -122,8 +122,8 @@ def check_any_order(
         mixed.insert(place, one)
     assert after(mixed) == rebuilt
     patients, staff = expected(entries, decisions)
-    assert {r[0] for r in rebuilt["sighting"]} == patients
-    assert {r[0] for r in rebuilt["presence"]} == staff
+    assert {r[1] for r in rebuilt["sighting"]} == patients
+    assert {r[1] for r in rebuilt["presence"]} == staff
 
 
 @settings(max_examples=8, deadline=None)
