@@ -10,7 +10,7 @@ import typer
 
 import dose_lib
 from dose_lib import DoseError
-from pipelines.commands import objects, reports, service, simulation
+from pipelines.commands import identities, objects, reports, service, simulation
 from pipelines.commands.terminal import choose_home, err, help_of, say, show_error
 
 _EPILOG = (
@@ -48,6 +48,7 @@ for group, name, command in (
     (settings, "show", service.settings_show),
 ):
     group.command(name, help=help_of(command))(command)
+identities.add_to(app)
 
 
 def _version(wanted: bool) -> None:

@@ -43,6 +43,10 @@ PART = "store"
 _IDLE_S = 0.02  # between looks at an empty spool; part of the time to a readable row
 _DRAIN_S = 30.0  # longest time a stop waits for the spool to empty
 _RETRY_S = 5.0  # between attempts while the store cannot be written
+# A commit costs about 50 ms whatever it holds. While more objects are being read they are
+# collected, up to so many and so long; a single object is committed at once.
+_BATCH_OBJECTS = 150
+_COLLECT_S = 0.3
 _BATCH_PARTS = 200  # parts the detectors get at once
 
 
@@ -92,6 +96,8 @@ class Ingest:
         self._inbox = Inbox(settings)
         self._pool = Pool(settings.home, settings.read_workers, work)
         self._in_flight: set[str] = set()
+        self._read: list[ReadObject] = []
+        self._collecting_since = 0.0
         self._undetected: list[Settled] = []
         self._looking: dict[int, list[Settled]] = {}
         self._batch = 0
@@ -123,12 +129,13 @@ class Ingest:
         """
         self._feed()
         done: list[Settled] = []
-        responses = self._pool.results(timeout)
-        read = [r for r in responses if isinstance(r, ReadObject)]
-        for response in responses:
+        for response in self._pool.results(timeout):
             if isinstance(response, Detected):
                 done += self._write_findings(response)
-        if read:
+            else:
+                self._collect(response)
+        if self._is_time_to_commit():
+            read, self._read = self._read, []
             done += self._commit(read)
         self._let_look()
         self._leave_spool(done)
@@ -139,12 +146,23 @@ class Ingest:
         while not self._pool.is_idle:
             self._pool.results(1.0)
         self._in_flight.clear()
+        self._read.clear()
         self._undetected.clear()
         self._looking.clear()
 
     def close(self) -> None:
         """End the workers."""
         self._pool.close()
+
+    def _collect(self, read: ReadObject) -> None:
+        if not self._read:
+            self._collecting_since = time.monotonic()
+        self._read.append(read)
+
+    def _is_time_to_commit(self) -> bool:
+        if len(self._read) >= _BATCH_OBJECTS or not self._pool.is_reading:
+            return bool(self._read)
+        return bool(self._read) and time.monotonic() - self._collecting_since > _COLLECT_S
 
     def _feed(self) -> None:
         room = self._pool.room

@@ -108,6 +108,11 @@ class Pool:
         return sum(w.room for w in self._readers())
 
     @property
+    def is_reading(self) -> bool:
+        """True if objects are with the workers."""
+        return any(isinstance(asked, str) for w in self._workers for asked in w.asked)
+
+    @property
     def is_idle(self) -> bool:
         """True if every request has been answered."""
         return not self._batches and not any(w.asked for w in self._workers)

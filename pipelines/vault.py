@@ -11,14 +11,16 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from dose_lib import Settings, submit_decision
 from dose_lib.errors import DoseError, VaultError
 from dose_lib.records import Decision
 from dose_lib.store.endpoint import door_endpoint_file, read_endpoint
+from dose_lib.store.journal import journal_file, read
 from dose_lib.vault import Desk, Vault
+from dose_lib.vault.groups import KINDS
 from pipelines.heartbeat import Heartbeat, Value
 from pipelines.process import Stop, run_part
 
@@ -34,6 +36,7 @@ _AT_ONCE = 100  # decisions in one request to the store
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
 HandOn = Callable[[Sequence[Decision]], None]
+Take = Callable[[], Iterable[Decision]]
 
 
 class Keeper:
@@ -47,10 +50,14 @@ class Keeper:
         The opened vault.
     hand_on
         Gives decisions to the store, which keeps each once; raises DoseError if it cannot.
+    take
+        Gives the decisions that the store got since the last call: merges from other systems,
+        and after a restore what the vault no longer knows.
     """
 
-    def __init__(self, settings: Settings, vault: Vault, hand_on: HandOn) -> None:
-        self._settings, self._vault, self._hand_on = settings, vault, hand_on
+    def __init__(self, settings: Settings, vault: Vault, hand_on: HandOn, take: Take) -> None:
+        self._settings, self._vault = settings, vault
+        self._hand_on, self._take = hand_on, take
         self._known = 0
         self._expire_at = self._hand_on_at = 0.0
         self.taken = 0
@@ -78,6 +85,8 @@ class Keeper:
         """
         taken = self._vault.drain()
         self.taken += taken
+        if self._vault.apply(d for d in self._take() if d.kind in KINDS):
+            log.info("decisions taken over from the store")
         now = time.monotonic()
         if now >= self._expire_at:
             self._expire()
@@ -120,6 +129,26 @@ def hand_to_store(settings: Settings) -> HandOn:
     return hand_on
 
 
+def take_from_journal(settings: Settings) -> Take:
+    """Reads the store's journal of decisions whenever it has changed."""
+    file = journal_file(settings.store_file)
+    seen: tuple[int, int] | None = None
+
+    def take() -> Iterable[Decision]:
+        nonlocal seen
+        try:
+            facts = file.stat()
+        except FileNotFoundError:
+            return ()
+        if (facts.st_mtime_ns, facts.st_size) == seen:
+            return ()
+        found = read(file)
+        seen = (facts.st_mtime_ns, facts.st_size)
+        return found
+
+    return take
+
+
 def forbid_looking_in() -> None:
     """Let no other process of this account read our memory, and leave no core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -130,7 +159,7 @@ def serve(settings: Settings, stop: Stop) -> None:
     """Hold the vault open until `stop` is set, then take in what still waits."""
     os.umask(0o077)
     with Vault.open(settings) as vault:
-        keeper = Keeper(settings, vault, hand_to_store(settings))
+        keeper = Keeper(settings, vault, hand_to_store(settings), take_from_journal(settings))
         desk = Desk(vault)
         forbid_looking_in()
         try:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -20,7 +20,9 @@ from dose_lib.records import Identity, Part
 from pipelines import inspection
 from pipelines.archive import Quarantine
 from pipelines.commands.terminal import err, out, progress_bars, say, settings, show_error
-from pipelines.folder import Taken, ingest_paths
+
+if TYPE_CHECKING:
+    from pipelines.folder import Taken
 
 
 def inspect(
@@ -116,6 +118,8 @@ def ingest(
     Exit codes: 0 all taken in, 2 wrong use, 3 files that could not be read, 4 store,
     5 no room, 6 service.
     """
+    from pipelines.folder import ingest_paths
+
     with progress_bars() as progress:
         taken = ingest_paths(paths, settings(), progress=progress)
     out.print(_summary(taken))
