@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from dose_lib.errors import UsageError, did_you_mean
 from dose_lib.records import Decision, FindingState
+from dose_lib.vault.payloads import PAYLOADS, SUBJECTS
 
 MAX_PAYLOAD_BYTES = 20_000
 
@@ -69,6 +71,8 @@ KINDS: Mapping[str, type[BaseModel]] = {
     "finding_state": FindingStatePayload,
     "operator_code": OperatorCodePayload,
     "procedure_mapping": ProcedureMappingPayload,
+    # Decisions about people come from the vault, which also says what they may hold.
+    **PAYLOADS,
 }
 
 
@@ -106,6 +110,7 @@ def check_decision(given: Decision | Mapping[str, Any] | bytes) -> Decision:
         if form.kind not in KINDS:
             hint = did_you_mean(form.kind, KINDS)
             raise UsageError(f"nothing is decided under the name {form.kind!r}", todo=hint)
+        _check_subject(form)
         payload = KINDS[form.kind].model_validate(form.payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
@@ -121,6 +126,14 @@ def check_decision(given: Decision | Mapping[str, Any] | bytes) -> Decision:
         author=form.author,
         decided_at=_aware(form.decided_at),
     )
+
+
+def _check_subject(form: DecisionForm) -> None:
+    pattern = SUBJECTS.get(form.kind)
+    if pattern is not None and not re.match(pattern, form.subject):
+        raise UsageError(
+            f"the subject of a decision of kind {form.kind} is no key", expected=pattern
+        )
 
 
 def _aware(moment: datetime | None) -> datetime | None:

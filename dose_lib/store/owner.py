@@ -7,20 +7,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import msgspec
 
 from dose_lib.records import Decision, Finding, Part
 from dose_lib.settings import Settings
 from dose_lib.store import decision as decisions
 from dose_lib.store import findings as finding_rows
+from dose_lib.store import journal
 from dose_lib.store.engine import open_file
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.migrate import migrate
+from dose_lib.store.people import apply_people, people_decisions
 from dose_lib.store.write import Merge, Normalise, Rules, commit, parts_of
+from dose_lib.vault.groups import KINDS as PEOPLE
 
 if TYPE_CHECKING:
     from dose_lib.store.serve import Service
@@ -39,9 +44,15 @@ class Store:
     """
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, settings: Settings, rules: Rules, clock: Clock
+        self,
+        con: duckdb.DuckDBPyConnection,
+        settings: Settings,
+        rules: Rules,
+        clock: Clock,
+        path: Path,
     ) -> None:
         self.settings = settings
+        self.path = path
         self._con = con
         # Never runs anything itself, so that opening further cursors never waits for a write.
         self._readers = con.cursor()
@@ -58,6 +69,7 @@ class Store:
         merge: Merge | None = None,
         normalise: Normalise | None = None,
         clock: Clock = _now,
+        path: Path | None = None,
     ) -> Store:
         """Open the store for writing; make it, or bring it to this version, if need be.
 
@@ -70,6 +82,8 @@ class Store:
             `dose_lib.normalise` with the site's tables.
         clock
             Gives the time, with zone.
+        path
+            Another file than the installation's store, such as one being rebuilt.
 
         Raises
         ------
@@ -79,17 +93,27 @@ class Store:
             If the file is damaged, or newer than this version.
         """
         private_folder(settings.home)
-        private_folder(settings.store_file.parent)
-        con = open_file(settings.store_file)
+        file = path or settings.store_file
+        private_folder(file.parent)
+        con = open_file(file)
         try:
-            settings.store_file.chmod(0o600)
+            file.chmod(0o600)
             migrate(con)
             _prepare(con, settings)
             rules = Rules(merge or _default_merge(), normalise or _default_normalise(settings))
+            store = cls(con, settings, rules, clock, file)
+            store._take_in_journal()
         except BaseException:
             con.close()
             raise
-        return cls(con, settings, rules, clock)
+        return store
+
+    def _take_in_journal(self) -> None:
+        """Append the decisions that only the journal knows, and apply all about people."""
+        known = journal.read(journal.journal_file(self.path))
+        with self._transaction():
+            decisions.append_decisions(self._con, known, self._clock())
+            self._forget()
 
     def commit(self, batch: Sequence[Incoming]) -> list[Outcome]:
         """Store a batch of received objects in one transaction.
@@ -129,7 +153,16 @@ class Store:
         """
         checked = [decisions.check_decision(d) for d in given]
         with self._transaction():
-            return decisions.append_decisions(self._con, checked, self._clock())
+            kept = decisions.append_decisions(self._con, checked, self._clock())
+            if any(d.kind in PEOPLE for d in kept):
+                self._forget()
+            journal.append(journal.journal_file(self.path), kept)
+            return kept
+
+    def _forget(self) -> None:
+        """Apply decisions about people, and keep to them from now on."""
+        gone = apply_people(self._con, people_decisions(self._con))
+        self._rules = msgspec.structs.replace(self._rules, gone=gone)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query, read on a connection of its own; for the owner's own use."""

@@ -80,7 +80,7 @@ SELECT
     p.software_versions,
     coalesce(d.site, p.site) AS site,
     coalesce(d.room, p.room) AS room,
-    p.patient_key,
+    coalesce(a.surviving_key, p.patient_key) AS patient_key,
     p.is_linked,
     p.age_y,
     p.sex,
@@ -136,7 +136,8 @@ SELECT
     p.received_at
 FROM part AS p
 LEFT JOIN named_devices AS d ON d.device_key = p.device_key
-LEFT JOIN operator_codes AS o ON o.operator_key = p.operator_keys[1];
+LEFT JOIN operator_codes AS o ON o.operator_key = p.operator_keys[1]
+LEFT JOIN patient_alias AS a ON a.patient_key = p.patient_key;
 
 CREATE OR REPLACE VIEW events AS
 SELECT

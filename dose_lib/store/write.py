@@ -17,8 +17,10 @@ import pyarrow as pa
 
 from dose_lib.records import Part
 from dose_lib.store.ledger import Incoming, Outcome, Status, statuses_of_set, verdict
+from dose_lib.store.people import ERASED, is_forgotten
 from dose_lib.store.reading import clean_part, finite_part, pack_part, pack_trace, unpack_part
 from dose_lib.store.rows import Row, arrow_table, part_rows
+from dose_lib.vault.groups import Forgotten
 
 Merge = Callable[[Iterable[Part]], tuple[Part, ...]]
 Normalise = Callable[[Part], Part]
@@ -69,10 +71,11 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The pure steps the writer applies: the report-set rules, then the site's names."""
+    """What the writer applies: report-set rules, the site's names, what is to be forgotten."""
 
     merge: Merge
     normalise: Normalise
+    gone: Forgotten = Forgotten({}, {})
 
 
 def commit(
@@ -109,7 +112,9 @@ def _commit(
     readings: dict[str, list[Reading]] = defaultdict(list)
     outcomes: dict[str, Outcome] = dict(earlier)
     for receipt, incoming in fresh.items():
-        if incoming.sha256 in known:
+        if _is_forgotten(incoming, rules):
+            outcomes[receipt] = _erased(incoming)
+        elif incoming.sha256 in known:
             outcomes[receipt] = _repeated(incoming, known[incoming.sha256])
         elif incoming.parts:
             parts = tuple(clean_part(p, incoming.sha256) for p in incoming.parts)
@@ -168,6 +173,22 @@ def _known_contents(
         [hashes],
     ).fetchall()
     return {sha256: tuple(part_keys) for sha256, part_keys in rows}
+
+
+def _is_forgotten(incoming: Incoming, rules: Rules) -> bool:
+    return any(
+        is_forgotten(rules.gone, part, incoming.received_at, rules.normalise)
+        for part in incoming.parts
+    )
+
+
+def _erased(incoming: Incoming) -> Outcome:
+    return Outcome(
+        sha256=incoming.sha256,
+        receipt_id=incoming.receipt_id,
+        status=Status.ERASED,
+        reason=ERASED,
+    )
 
 
 def _repeated(incoming: Incoming, part_keys: tuple[str, ...]) -> Outcome:
@@ -358,6 +379,9 @@ def _write_ledger(
         }
         for receipt, i in fresh.items()
     ]
+    for row in rows:
+        if row["status"] == Status.ERASED:
+            row |= {"sop_instance_uid": None, "study_uid": None, "part_keys": ()}
     if rows:
         _insert(con, "object", pa.Table.from_pylist(rows, schema=_OBJECT))
 
