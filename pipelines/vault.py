@@ -85,15 +85,11 @@ class Keeper:
         """
         taken = self._vault.drain()
         self.taken += taken
-        if self._vault.apply(d for d in self._take() if d.kind in KINDS):
-            log.info("decisions taken over from the store")
         now = time.monotonic()
         if now >= self._expire_at:
             self._expire()
             self._expire_at = now + _DAY_S
-        if now >= self._hand_on_at or len(self._vault.decisions()) != self._known:
-            self._give_to_store()
-            self._hand_on_at = now + _HAND_ON_S
+        self._exchange(now)
         return taken > 0
 
     def _expire(self) -> None:
@@ -106,17 +102,22 @@ class Keeper:
         if erasure is not None:
             log.info("identities expired", extra={"count": len(erasure.part_keys)})
 
-    def _give_to_store(self) -> None:
-        """Merges and erasures belong to the store as well: rebuild applies them again."""
-        decisions = self._vault.decisions()
+    def _exchange(self, now: float) -> None:
+        """Store and vault come to know the same merges and erasures, and rebuild applies them."""
         try:
-            for start in range(0, len(decisions), _AT_ONCE):
-                self._hand_on(decisions[start : start + _AT_ONCE])
-            self.problem = None
+            if self._vault.apply(d for d in self._take() if d.kind in KINDS):
+                log.info("decisions taken over from the store")
+            decisions = self._vault.decisions()
+            if now >= self._hand_on_at or len(decisions) != self._known:
+                self._known, self._hand_on_at = len(decisions), now + _HAND_ON_S
+                for start in range(0, len(decisions), _AT_ONCE):
+                    self._hand_on(decisions[start : start + _AT_ONCE])
+                self.problem = None
+        except VaultError:
+            raise
         except DoseError as error:
-            self.problem = f"decisions wait for the store: {error.seen}"
-            log.warning("decisions wait for the store", extra={"reason": type(error).__name__})
-        self._known = len(decisions)
+            self.problem = f"decisions are not exchanged with the store: {error.seen}"
+            log.warning("decisions are not exchanged", extra={"reason": type(error).__name__})
 
 
 def hand_to_store(settings: Settings) -> HandOn:

@@ -22,7 +22,7 @@ from dose_lib.vault import Client, Inbox, Vault, add_person, seal_entries
 from dose_lib.vault.people import Caller, Role
 from pipelines.heartbeat import read_beat
 from pipelines.process import Stop
-from pipelines.vault import PART, Keeper, serve
+from pipelines.vault import PART, Keeper, serve, take_from_journal
 from tests.privacy import find_planted
 from tests.vault.people import ADMIN, PATIENT, PLANTED, START, WHY, entry, key
 
@@ -186,7 +186,7 @@ class Store:
 
 def test_decisions_are_handed_to_the_store(settings: Settings, vault: Vault) -> None:
     store = Store()
-    keeper = Keeper(settings, vault, store)
+    keeper = Keeper(settings, vault, store, tuple)
     keeper.step()
     assert store.kept == []
     vault.put([entry(1), entry(2, patient=2)])
@@ -204,16 +204,59 @@ def test_a_store_that_takes_no_decision_is_shown_and_asked_again(
 ) -> None:
     store = Store()
     store.is_there = False
-    keeper = Keeper(settings, vault, store)
+    keeper = Keeper(settings, vault, store, tuple)
     vault.merge(PATIENT, key("patient", 2), ADMIN, WHY)
     keeper.step()
-    assert "decisions wait" in (keeper.problem or "")
+    assert "not exchanged" in (keeper.problem or "")
     store.is_there = True
     monkeypatch.setattr("pipelines.vault._HAND_ON_S", 0)
     keeper._hand_on_at = 0
     keeper.step()
     assert keeper.problem is None
     assert len(store.kept) == 1
+
+
+def test_store_and_vault_come_to_know_the_same_decisions(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Each decision is kept once on either side, however often both hand it to and fro."""
+    from dose_lib.store import Store as RealStore
+
+    with (
+        RealStore.open(settings, merge=tuple, normalise=lambda part: part) as store,
+        Vault.open(settings) as vault,
+    ):
+        keeper = Keeper(settings, vault, lambda d: store.decide(*d), take_from_journal(settings))
+        made = [
+            vault.merge(PATIENT, key("patient", 2), ADMIN, WHY),
+            vault.unmerge(PATIENT, key("patient", 2), ADMIN, WHY),
+            vault.erase(
+                key("patient", 3), ADMIN, WHY, cause="mistake", scope="everything"
+            ).decision,
+            vault.erase(key("staff", 3), ADMIN, WHY).decision,
+        ]
+        vault.put([entry(1, exam_day=-9000)])
+        expired = vault.expire(START.replace(year=2020))
+        assert expired is not None
+        elsewhere = Decision(
+            kind="patient_merge",
+            subject=key("patient", 5),
+            payload={"surviving": key("patient", 6)},
+            author="HL7",
+            decided_at=START,
+        )
+        store.decide(elsewhere)
+        for _ in range(4):
+            keeper._hand_on_at = 0
+            keeper.step()
+        assert keeper.problem is None
+        assert vault.decisions() == (elsewhere, *made, expired.decision)
+        assert store.sql("SELECT count(*), count(DISTINCT decision_id) FROM decision") == [(6, 6)]
+
+    restored = settings.model_copy(update={"home": tmp_path / "restored"})
+    with Vault.open(restored) as vault:  # an older vault, the store's journal of today
+        Keeper(restored, vault, lambda d: None, take_from_journal(settings)).step()
+        assert len(vault.decisions()) == 6
 
 
 def test_identities_expire_by_themselves(settings: Settings) -> None:
@@ -223,14 +266,14 @@ def test_identities_expire_by_themselves(settings: Settings) -> None:
     age = (now - START).total_seconds() / 86_400
     with Vault.open(short) as vault:
         vault.put([entry(1, day=age, exam_day=age - 400), entry(2, patient=2, day=age)])
-        Keeper(short, vault, Store()).step()
+        Keeper(short, vault, Store(), tuple).step()
         assert vault.facts().n_patients == 1
         assert vault.decisions()[0].kind == "identity_expire"
 
 
 def test_facts_name_nobody(settings: Settings, vault: Vault) -> None:
     vault.put([entry(1)])
-    facts = Keeper(settings, vault, Store()).facts()
+    facts = Keeper(settings, vault, Store(), tuple).facts()
     assert set(facts) == {"waiting", "unopened", "taken", "audit_rows", "audit_head"}
 
 
