@@ -153,7 +153,8 @@ class AskBox:
         self._log.extend([asked, place])
         document = pn.state.curdoc
         # A typed question may be a new one; a page of the server is seen by others.
-        options = {"guess_follow_up": words not in self._follow_ups, "is_shared": pn.state.served}
+        is_page = document is not None and document.session_context is not None
+        options = {"guess_follow_up": words not in self._follow_ups, "is_shared": is_page}
 
         def work() -> None:
             answered = _answered(self._ask, words, self._previous, **options)

@@ -20,7 +20,8 @@ def set_up_notebook() -> None:
         return
     import panel as pn
 
-    if pn.state.served and "__file__" in caller:
+    # `pn.state.served` looks at the module that asks, which here would be this one.
+    if str(caller.get("__name__")).startswith("bokeh_app_") and "__file__" in caller:
         from dose_lib.live.serve import serve_notebook
 
         serve_notebook(caller["__file__"])
