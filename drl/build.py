@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dose_lib.errors import LevelError, did_you_mean
-from dose_lib.normalise import body_regions, catalogue
+from dose_lib.normalise import body_regions, catalogue, projections
 from dose_lib.reference.level import Kind, PhantomBasis
 from dose_lib.reference.template import Row, phantom_basis, read_rows, row_id
 
@@ -80,7 +80,7 @@ def read_labels(file: Path) -> Labels:
         raise LevelError("wrong columns", expected=", ".join(LABEL_COLUMNS), where=str(file))
     for line, cells in enumerate(reader, start=2):
         where = f"{file}, line {line}"
-        _check_word(cells["procedure_name"], catalogue(), where)
+        _check_word(cells["procedure_name"], {*catalogue(), *projections()}, where)
         _check_word(cells["body_region"], body_regions(), where)
         key = (cells["modality"], cells["source_procedure"])
         if key in found:

@@ -17,7 +17,7 @@ import msgspec
 import dose_lib
 from dose_lib import Settings, load_settings
 from dose_lib.dicom.identify import ObjectHead, peek
-from dose_lib.normalise import SiteFacts, normalise_part, read_site
+from dose_lib.normalise import SiteFacts, judge_patient, read_site
 from dose_lib.records import Finding, Part
 from dose_lib.store import site_key
 from dose_lib.vault import VaultEntry, seal_entries
@@ -111,8 +111,8 @@ class Worker:
             parts, identity, sha256=receipt.sha256, received_at=receipt.received_at
         )
         # Phantoms are recognised by their names, which the store never sees.
-        named = tuple(normalise_part(part, self._site, identity) for part in parts)
-        return named, seal_entries(self._settings, [entry])
+        judged = tuple(judge_patient(part, self._site, identity) for part in parts)
+        return judged, seal_entries(self._settings, [entry])
 
     def detect(self, request: Detect) -> Detected:
         """Let every detector look at the parts of a batch."""

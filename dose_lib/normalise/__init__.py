@@ -6,6 +6,8 @@ the site itself says. Nothing here opens a store; what is not clear stays None.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from dose_lib.normalise.audience import Audience, AudienceReading, protocol_class
@@ -14,32 +16,43 @@ from dose_lib.normalise.clock import UtcTime, to_utc
 from dose_lib.normalise.events import diagnostic_events, is_diagnostic
 from dose_lib.normalise.patient import not_patient_reason
 from dose_lib.normalise.procedure import Evidence, Naming, name_part
+from dose_lib.normalise.projection import members, name_projection, projections
 from dose_lib.normalise.regions import body_regions
-from dose_lib.normalise.site import DeviceRule, SiteFacts, read_site
-from dose_lib.records import Device, Identity, Issue, Part, Severity
+from dose_lib.normalise.site import DeviceRule, LearnedName, SiteFacts, mapping_key, read_site
+from dose_lib.normalise.texts import Wording, text_key, wordings
+from dose_lib.records import Device, Identity, Issue, Part, Severity, XRayEvent
 
 __all__ = [
     "Audience",
     "AudienceReading",
     "DeviceRule",
     "Evidence",
+    "LearnedName",
     "Naming",
     "Procedure",
     "SiteFacts",
     "UtcTime",
+    "Wording",
     "body_regions",
     "catalogue",
     "diagnostic_events",
     "find_procedure",
     "is_diagnostic",
+    "judge_patient",
+    "mapping_key",
     "match_text",
+    "members",
     "name_part",
+    "name_projection",
     "normalise_part",
     "not_patient_reason",
     "place_device",
+    "projections",
     "protocol_class",
     "read_site",
+    "text_key",
     "to_utc",
+    "wordings",
 ]
 
 _RULES = ("normalise.procedure", "normalise.clock")
@@ -64,6 +77,22 @@ def place_device(device: Device, site: SiteFacts) -> tuple[Device, str | None]:
     return named, first("timezone")
 
 
+def judge_patient(part: Part, site: SiteFacts, identity: Identity | None = None) -> Part:
+    """A part with the verdict whether it is a patient's exam, and nothing else.
+
+    The one step that needs an identity; done where the object is read, so that names of
+    phantoms are recognised and none of it is kept.
+    """
+    reason = not_patient_reason(part, site, identity)
+    # What an identity said before stays said when the part comes again without it.
+    is_patient = reason is None and (identity is not None or part.is_patient is not False)
+    return msgspec.structs.replace(
+        part,
+        is_patient=is_patient,
+        not_patient_reason=None if is_patient else reason or part.not_patient_reason,
+    )
+
+
 def normalise_part(part: Part, site: SiteFacts, identity: Identity | None = None) -> Part:
     """A part with comparable names: procedure, region, device, room, UTC, patient or not.
 
@@ -76,12 +105,10 @@ def normalise_part(part: Part, site: SiteFacts, identity: Identity | None = None
     identity
         Where given, names and IDs of phantoms are recognised too; nothing of it is kept.
     """
+    part = judge_patient(part, site, identity)
     device, zone = place_device(part.device, site)
     utc = to_utc(part.started_at, site.timezone, zone)
     naming = name_part(part, site)
-    reason = not_patient_reason(part, site, identity)
-    # What an identity said before stays said when the part comes again without it.
-    is_patient = reason is None and (identity is not None or part.is_patient is not False)
     kept = tuple(i for i in part.issues if i.rule not in _RULES)
     return msgspec.structs.replace(
         part,
@@ -90,12 +117,22 @@ def normalise_part(part: Part, site: SiteFacts, identity: Identity | None = None
         tz_source=utc.source,
         is_ambiguous_hour=utc.is_ambiguous,
         procedure_name=naming.procedure_name,
+        procedure_rule=naming.evidence[0].rule if naming.evidence else None,
+        procedure_confidence=naming.confidence if naming.procedure_name else None,
+        procedure_evidence=naming.evidence[0].in_words() if naming.evidence else None,
         body_region=naming.body_region,
         is_body_region_inferred=naming.is_region_inferred,
-        is_patient=is_patient,
-        not_patient_reason=None if is_patient else reason or part.not_patient_reason,
+        contrast=naming.contrast,
+        events=tuple(_with_projection(e, part) for e in part.events),
         issues=(*kept, *naming.issues, *_clock_issues(utc)),
     )
+
+
+def _with_projection(event: Any, part: Part) -> Any:
+    if not isinstance(event, XRayEvent):
+        return event
+    name = name_projection(event, part.modality, part.mg_mode)
+    return event if name == event.projection else msgspec.structs.replace(event, projection=name)
 
 
 def _clock_issues(utc: UtcTime) -> tuple[Issue, ...]:

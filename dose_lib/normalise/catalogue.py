@@ -8,9 +8,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from dose_lib.errors import UsageError, did_you_mean
-from dose_lib.normalise.lexicon import Found, Reading, lexicon, read_text
-from dose_lib.normalise.text import cut_words
+from dose_lib.errors import SettingsError, UsageError, did_you_mean
+from dose_lib.normalise.lexicon import Family, Found, Reading, family_of, lexicon, read_text
 from dose_lib.records import Modality
 
 # What a detailed structure lies in: "Head^Sinus" is a path to one scan, not two scans.
@@ -26,6 +25,15 @@ _INSIDE = {
     "spine_l": {"spine", "abdomen"},
     "sacrum": {"spine", "spine_l", "pelvis"},
     "heart": {"chest"},
+    "ribs": {"chest"},
+    "clavicle": {"shoulder"},
+    "humerus": {"arm"},
+    "forearm": {"arm"},
+    "finger": {"hand"},
+    "femur": {"leg"},
+    "lower_leg": {"leg"},
+    "toe": {"foot", "leg"},
+    "nose": {"face", "head"},
     "coronary": {"chest", "heart"},
     "liver": {"abdomen"},
     "pancreas": {"abdomen"},
@@ -45,12 +53,24 @@ _INSIDE = {
 _KNOWN_SHARE = 0.6
 
 
-class When(NamedTuple):
-    """One alternative of a rule: all its anatomy and strong words, no others."""
+_TELLING = ("anatomy", "strong", "view")  # kinds of words that must all be accounted for
 
-    anatomy: frozenset[str]
-    strong: frozenset[str]
+
+class When(NamedTuple):
+    """One alternative of a rule: words that must be there, and those that may be besides."""
+
+    must: frozenset[str]
+    may: frozenset[str]
     weak: frozenset[str]
+
+    def fits(self, telling: frozenset[str], weak: frozenset[str]) -> bool:
+        """True if a text with these telling and weak words is meant."""
+        return self.must <= telling <= self.must | self.may and self.weak <= weak
+
+    @property
+    def weight(self) -> int:
+        """How much it asks for: the alternative that asks for most wins."""
+        return len(self.must) + len(self.weak)
 
 
 class Procedure(NamedTuple):
@@ -60,7 +80,6 @@ class Procedure(NamedTuple):
     modalities: tuple[str, ...]
     region: str | None
     when: tuple[When, ...]
-    phrases: tuple[tuple[str, ...], ...]
 
 
 class Match(NamedTuple):
@@ -73,33 +92,54 @@ class Match(NamedTuple):
 
 
 @cache
-def _kind_of() -> Mapping[str, str]:
-    return {c: sense.kind for sense in lexicon().values() for c in sense.concepts}
+def _kind_of(family: Family) -> Mapping[str, str]:
+    return {c: sense.kind for sense in lexicon(family).values() for c in sense.concepts}
 
 
-def _when(rule: str) -> When:
-    kinds = {"anatomy": set[str](), "strong": set[str](), "weak": set[str]()}
-    for concept in rule.split():
-        kinds[_kind_of()[concept]].add(concept)
-    return When(*(frozenset(kinds[k]) for k in ("anatomy", "strong", "weak")))
+def _when(rule: str, family: Family) -> When:
+    must, _, may = rule.partition("(")
+    kinds = _kind_of(family)
+    wanted = must.split()
+    optional = may.rstrip(") ").split()
+    for concept in (*wanted, *optional):
+        if concept not in kinds:
+            seen = f"{concept!r} in the rule {rule!r}"
+            raise SettingsError(seen, expected=f"a concept of words/{family}.toml")
+    telling = frozenset(c for c in wanted if kinds[c] in _TELLING)
+    return When(telling, frozenset(optional), frozenset(wanted) - telling)
 
 
-def _procedure(row: Mapping[str, Any]) -> Procedure:
+def _procedure(row: Mapping[str, Any], family: Family) -> Procedure:
     return Procedure(
         name=row["name"],
         modalities=tuple(row["modality"].split()),
         region=row.get("region"),
-        when=tuple(_when(rule) for rule in row.get("when", ())),
-        phrases=tuple(cut_words(phrase) for phrase in row.get("phrases", ())),
+        when=tuple(_when(rule, family) for rule in row["when"]),
     )
 
 
 @cache
 def catalogue() -> Mapping[str, Procedure]:
-    """Every canonical procedure by its name."""
-    text = files("dose_lib.normalise").joinpath("procedures.toml").read_text(encoding="utf-8")
-    rows = (_procedure(row) for row in tomllib.loads(text)["procedure"])
-    return {row.name: row for row in rows}
+    """Every canonical procedure by its name.
+
+    Raises
+    ------
+    SettingsError
+        If a rule names a concept that its family does not have.
+    """
+    folder = files("dose_lib.normalise").joinpath("procedures")
+    found: dict[str, Procedure] = {}
+    for family in Family:
+        text = folder.joinpath(f"{family}.toml").read_text(encoding="utf-8")
+        rows = tomllib.loads(text)["procedure"]
+        found |= {row["name"]: _procedure(row, family) for row in rows}
+    return found
+
+
+@cache
+def _rules(modality: Modality) -> tuple[tuple[Procedure, When], ...]:
+    own = (p for p in catalogue().values() if str(modality) in p.modalities)
+    return tuple((p, when) for p in own for when in p.when)
 
 
 def find_procedure(name: str) -> Procedure:
@@ -129,52 +169,47 @@ def match_text(text: str, modality: Modality) -> Match | None:
 
     Notes
     -----
-    CT texts are read word by word: all regions and all strong words (angiography,
-    perfusion, planning, ...) must be exactly those of one rule, the rule with most weak
-    words wins, and most of the words that say something must be understood. Other
-    modalities are read by whole phrases, the longest wins.
+    Texts are read word by word: all regions, strong words (angiography, perfusion, planning,
+    ...) and views must be those of one rule; the rule that asks for most wins, and most of
+    the words that say something must be understood.
     """
-    if modality == Modality.CT:
-        return _match_words(text, read_text(text))
-    return _match_phrases(text, modality)
-
-
-def _match_words(text: str, reading: Reading) -> Match | None:
-    anatomy, strong, weak = _concepts(text, reading)
-    fits = [
-        (len(w.weak), p)
-        for p in catalogue().values()
-        for w in p.when
-        if w.anatomy == anatomy and w.strong == strong and w.weak <= weak
-    ]
+    family = family_of(modality)
+    reading = read_text(text, family)
+    telling, weak = _concepts(text, reading, family)
+    fits = [(w.weight, p) for p, w in _rules(modality) if w.fits(telling, weak)]
     best = max((n for n, _ in fits), default=0)
     names = {p.name: p for n, p in fits if n == best}
     if len(names) != 1 or not _is_understood(reading):
         return None
-    because = tuple(f.phrase for f in reading.found if f.sense.kind in ("anatomy", "strong"))
+    because = tuple(f.phrase for f in reading.found if f.sense.kind in _TELLING)
     (entry,) = names.values()
     return Match(entry, because, reading.unknown, any(f.is_typo for f in reading.found))
 
 
-def _concepts(text: str, reading: Reading) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    found = _after_path(text, reading)
-    by_kind = {
-        kind: frozenset(c for f in found if f.sense.kind == kind for c in f.sense.concepts)
-        for kind in ("anatomy", "strong", "weak")
-    }
-    strong = by_kind["strong"]
-    anatomy = by_kind["anatomy"]
+def _concepts(text: str, reading: Reading, family: Family) -> tuple[frozenset[str], frozenset[str]]:
+    """Telling words without what others lie in, and weak ones."""
+    found = _after_path(text, reading, family)
+    anatomy = _of_kinds(found, "anatomy")
     if not _is_joined(found):
-        inside = frozenset(outer for a in anatomy for outer in _INSIDE.get(a, ()))
-        anatomy -= inside
-    return anatomy, strong, by_kind["weak"]
+        anatomy = within(anatomy)
+    others = _of_kinds(found, *(k for k in _TELLING if k != "anatomy"))
+    return anatomy | others, _of_kinds(found, "weak")
 
 
-def _after_path(text: str, reading: Reading) -> tuple[Found, ...]:
+def within(anatomy: frozenset[str]) -> frozenset[str]:
+    """Anatomy without what other parts of it lie in: a sinus in a head is a sinus."""
+    return anatomy - frozenset(outer for a in anatomy for outer in _INSIDE.get(a, ()))
+
+
+def _of_kinds(found: tuple[Found, ...], *kinds: str) -> frozenset[str]:
+    return frozenset(c for f in found if f.sense.kind in kinds for c in f.sense.concepts)
+
+
+def _after_path(text: str, reading: Reading, family: Family) -> tuple[Found, ...]:
     """What is said after the last ``^`` (Siemens: category^protocol), if it says a region."""
     if "^" not in text:
         return reading.found
-    last = read_text(text.rpartition("^")[2])
+    last = read_text(text.rpartition("^")[2], family)
     return last.found if last.of_kind("anatomy") else reading.found
 
 
@@ -193,23 +228,3 @@ def _is_understood(reading: Reading) -> bool:
     known = sum(f.end - f.start for f in telling)
     odd = sum(1 for w in reading.unknown if len(w) > 2)
     return known > 0 and known / (known + odd) >= _KNOWN_SHARE
-
-
-def _match_phrases(text: str, modality: Modality) -> Match | None:
-    words = cut_words(text)
-    best: list[tuple[int, Procedure, tuple[str, ...]]] = []
-    for entry in catalogue().values():
-        if str(modality) in entry.modalities:
-            best += [(len(p), entry, p) for p in entry.phrases if _holds(words, p)]
-    longest = max((n for n, _, _ in best), default=0)
-    names = {p.name: (p, phrase) for n, p, phrase in best if n == longest}
-    if len(names) != 1:
-        return None
-    ((entry, phrase),) = names.values()
-    rest = tuple(w for w in words if w not in phrase)
-    return Match(entry, (" ".join(phrase),), rest, is_mended=False)
-
-
-def _holds(words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
-    size = len(phrase)
-    return any(words[i : i + size] == phrase for i in range(len(words) - size + 1))

@@ -6,12 +6,24 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from dose_lib.normalise.catalogue import Match, catalogue, match_text
+from dose_lib.normalise.contrast import read_contrast
 from dose_lib.normalise.events import diagnostic_events
-from dose_lib.normalise.lexicon import read_text
+from dose_lib.normalise.projection import projections_of
 from dose_lib.normalise.regions import combine, components, is_same_place, region_of_code
 from dose_lib.normalise.site import SiteFacts
-from dose_lib.normalise.text import fold_text
-from dose_lib.records import Code, CtEvent, Issue, Modality, Part, Severity, XRayEvent
+from dose_lib.normalise.texts import PROTOCOLS, Wording, agents, codes_of, protocols, wordings
+from dose_lib.records import (
+    Code,
+    Contrast,
+    CtEvent,
+    Issue,
+    Modality,
+    Part,
+    Severity,
+    XRayEvent,
+)
+
+BY_SITE, BY_WORDS, BY_EVENTS, LEARNED = "site mapping", "words", "events", "learned"
 
 
 class Evidence(NamedTuple):
@@ -22,25 +34,32 @@ class Evidence(NamedTuple):
     rule: str
     because: tuple[str, ...] = ()
 
+    def in_words(self) -> str:
+        """One line for a report."""
+        words = f" ({', '.join(self.because)})" if self.because else ""
+        return f"{self.field}: '{self.text}'{words}"
+
 
 class Naming(NamedTuple):
     """Procedure and body region of an exam part, with evidence and disagreements.
 
     `confidence` is 1 for the site's own mapping, 0.99 for words all understood, 0.9 with
-    unknown words or a mended slip; 0 without a name.
+    unknown words or a mended slip, that of the learned name for those; 0 without a name.
     """
 
     procedure_name: str | None
     body_region: str | None
     is_region_inferred: bool | None
-    contrast: str | None
+    contrast: Contrast | None
     confidence: float
     evidence: tuple[Evidence, ...]
     issues: tuple[Issue, ...]
 
 
 class _Said(NamedTuple):
-    name: str
+    """A name that something says; without a name, the site wants it to have none."""
+
+    name: str | None
     region: str | None
     confidence: float
     evidence: Evidence
@@ -54,7 +73,7 @@ def name_part(part: Part, site: SiteFacts) -> Naming:
     part
         The part as read.
     site
-        The site's own mappings; they win over every rule.
+        The site's own mappings, which win over every rule, and its learned names.
 
     Returns
     -------
@@ -64,18 +83,20 @@ def name_part(part: Part, site: SiteFacts) -> Naming:
     Notes
     -----
     Order of what is believed: the site's mapping (of a code or of a text), the procedure
-    code and the requested procedure, the study description, the step description, then the
-    protocol names of the diagnostic events. A name whose region lies nowhere in what was
-    irradiated (coded target regions, protocol names) is dropped and leaves an issue: such
-    disagreement causes most false alerts.
+    code and the requested procedure, the study description, the step description, the
+    protocol names of the diagnostic events, the projections or agents, then what was learned
+    from this site's names. A name whose region lies nowhere in what was irradiated (coded
+    target regions, protocol names) is dropped and leaves an issue: such disagreement causes
+    most false alerts.
     """
     said = next(_all_said(part, site), None)
     done, is_coded = _done_region(part)
-    contrast = _contrast(part)
-    if said is None:
+    contrast = read_contrast(part, (w.text for w in wordings(part)))
+    if said is None or said.name is None:
         region = done
         inferred = None if region is None else not is_coded
-        return Naming(None, region, inferred, contrast, 0.0, (), ())
+        why = () if said is None else (said.evidence,)
+        return Naming(None, region, inferred, contrast, 0.0, why, ())
     if done is not None and said.region is not None and not is_same_place(said.region, done):
         issue = _disagreement(said, done)
         return Naming(None, done, not is_coded, contrast, 0.0, (said.evidence,), (issue,))
@@ -86,64 +107,92 @@ def name_part(part: Part, site: SiteFacts) -> Naming:
 
 def _all_said(part: Part, site: SiteFacts) -> Iterator[_Said]:
     yield from _by_site(part, site)
-    for field, text in _texts(part):
-        if match := match_text(text, part.modality):
-            yield _of_match(field, text, match)
+    for wording in wordings(part):
+        if match := match_text(wording.text, part.modality):
+            said = _of_match(wording.field, wording.text, match)
+            yield _more_exact(said, part)
     yield from _by_protocols(part)
+    yield from _by_projections(part)
+    for wording in agents(part):
+        if match := match_text(wording.text, part.modality):
+            yield _of_match(wording.field, wording.text, match)
+    yield from _by_learning(part, site)
 
 
 def _by_site(part: Part, site: SiteFacts) -> Iterator[_Said]:
-    keys = [("procedure_code", c) for c in _code_texts(part)]
-    keys += [(f, fold_text(t).strip()) for f, t in _texts(part)]
-    keys += [("protocol_names", fold_text(t).strip()) for t in part.protocol_names]
-    for field, key in keys:
-        if name := site.procedures.get(key):
-            entry = catalogue().get(name)
-            region = entry.region if entry else site.regions.get(name)
-            yield _Said(name, region, 1.0, Evidence(field, key, "site mapping"))
+    rows = [(w.field, w.text) for w in codes_of(part)]
+    rows += [(w.field, w.key) for w in _all_wordings(part)]
+    for field, key in rows:
+        name = site.mapped(key, part.modality)
+        if name is not None:
+            region = site.region_of(name)
+            yield _Said(name or None, region, 1.0, Evidence(field, key, BY_SITE))
 
 
-def _code_texts(part: Part) -> Iterator[str]:
-    for code in (part.procedure_code, part.requested_procedure):
-        if code and code.value:
-            yield f"{code.scheme or ''}:{code.value}"
-
-
-def _meaning(code: Code | None) -> str | None:
-    return code.meaning if code else None
-
-
-def _texts(part: Part) -> tuple[tuple[str, str], ...]:
-    rows = (
-        ("procedure_code", _meaning(part.procedure_code)),
-        ("requested_procedure", _meaning(part.requested_procedure)),
-        ("study_description", part.study_description),
-        ("performed_procedure_step_description", part.performed_procedure_step_description),
-    )
-    return tuple((field, text) for field, text in rows if text)
+def _all_wordings(part: Part) -> tuple[Wording, ...]:
+    return (*wordings(part), *(Wording(PROTOCOLS, p) for p in part.protocol_names))
 
 
 def _of_match(field: str, text: str, match: Match) -> _Said:
     sure = not match.unknown and not match.is_mended
-    evidence = Evidence(field, text, "words", match.because)
+    evidence = Evidence(field, text, BY_WORDS, match.because)
     return _Said(match.procedure.name, match.procedure.region, 0.99 if sure else 0.9, evidence)
-
-
-def _protocols(part: Part) -> tuple[str, ...]:
-    if part.modality != Modality.CT or not part.events:
-        return part.protocol_names
-    names = (e.acquisition_protocol for e in diagnostic_events(part))
-    return tuple(dict.fromkeys(n for n in names if n))
 
 
 def _by_protocols(part: Part) -> Iterator[_Said]:
     """One procedure by all protocols: the same one, or the one their names make together."""
-    names = _protocols(part)
+    names = protocols(part)
     matches = [m for n in names if (m := match_text(n, part.modality))]
     if len({m.procedure.name for m in matches}) == 1:
-        yield _of_match("protocol_names", " + ".join(names), matches[0])
+        yield _of_match(PROTOCOLS, " + ".join(names), matches[0])
     elif len(names) > 1 and (match := match_text(" ".join(names), part.modality)):
-        yield _of_match("protocol_names", " + ".join(names), match)
+        yield _of_match(PROTOCOLS, " + ".join(names), match)
+
+
+def _by_projections(part: Part) -> Iterator[_Said]:
+    """A radiograph by its exposures, where all of them are known."""
+    if part.modality is not Modality.DX:
+        return
+    taken = projections_of(part)
+    if not taken or None in taken:
+        return
+    name = _name_of(frozenset(p for p in taken if p))
+    if name is not None:
+        text = " + ".join(dict.fromkeys(p for p in taken if p))
+        evidence = Evidence("events", text, BY_EVENTS)
+        yield _Said(name, catalogue()[name].region, 0.99, evidence)
+
+
+def _name_of(taken: frozenset[str]) -> str | None:
+    """Procedure of a set of projections: the one it is, or that of their body part."""
+    if taken == {"Chest PA", "Chest LAT"}:
+        return "Chest PA and LAT"
+    if len(taken) == 1 and (only := next(iter(taken))) in catalogue():
+        return only
+    parts = {p.rpartition(" ")[0] for p in taken}
+    part = parts.pop() if len(parts) == 1 else None
+    return part if part in catalogue() else None
+
+
+def _more_exact(said: _Said, part: Part) -> _Said:
+    """Chest and one exposure from behind is Chest PA: the events know the views."""
+    if part.modality is not Modality.DX or said.name is None:
+        return said
+    found = next(_by_projections(part), None)
+    if found is None or found.name is None or not found.name.startswith(f"{said.name} "):
+        return said
+    evidence = said.evidence
+    because = (*evidence.because, f"exposures {found.evidence.text}")
+    return said._replace(name=found.name, evidence=evidence._replace(because=because))
+
+
+def _by_learning(part: Part, site: SiteFacts) -> Iterator[_Said]:
+    for wording in _all_wordings(part):
+        learned = site.learned_name(wording.key, part.modality)
+        if learned is not None:
+            evidence = Evidence(wording.field, wording.text, LEARNED, (learned.evidence,))
+            region = site.region_of(learned.procedure_name)
+            yield _Said(learned.procedure_name, region, learned.confidence, evidence)
 
 
 def _done_region(part: Part) -> tuple[str | None, bool]:
@@ -151,12 +200,12 @@ def _done_region(part: Part) -> tuple[str | None, bool]:
     coded = [r for e in _imaging(part) if (r := region_of_code(_target(e)))]
     if coded:
         return combine(coded), True
-    said = [m.procedure.region for n in _protocols(part) if (m := match_text(n, part.modality))]
+    said = [m.procedure.region for n in protocols(part) if (m := match_text(n, part.modality))]
     return combine(r for r in said if r), False
 
 
 def _imaging(part: Part) -> Iterable[CtEvent | XRayEvent]:
-    if part.modality == Modality.CT:
+    if part.modality is Modality.CT:
         return diagnostic_events(part)
     return part.events
 
@@ -209,12 +258,3 @@ def _excess(said: _Said, done: str | None) -> tuple[Issue, ...]:
             rule="normalise.procedure",
         ),
     )
-
-
-def _contrast(part: Part) -> str | None:
-    """``with``, ``without`` or ``both`` by the texts of the exam; None if they don't say."""
-    words = (c for _, text in _texts(part) for c in read_text(text).of_kind("weak"))
-    said = {c.removeprefix("contrast_") for c in words if c.startswith("contrast_")}
-    if "both" in said or said == {"with", "without"}:
-        return "both"
-    return said.pop() if said else None

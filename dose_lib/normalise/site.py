@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from dose_lib.errors import SettingsError, did_you_mean
 from dose_lib.normalise.catalogue import catalogue
 from dose_lib.normalise.regions import body_regions
-from dose_lib.normalise.text import fold_text
-from dose_lib.records import Decision, Device
+from dose_lib.normalise.texts import text_key
+from dose_lib.records import Decision, Device, Modality
 from dose_lib.settings import Settings
 
 _MATCH = (
@@ -44,11 +44,21 @@ class DeviceRule(NamedTuple):
         )
 
 
+class LearnedName(NamedTuple):
+    """A procedure that a text was found to mean at this site, with how sure and why."""
+
+    procedure_name: str
+    confidence: float
+    evidence: str
+
+
 class SiteFacts(NamedTuple):
     """What normalising needs to know of the site; a value, so that rules stay pure.
 
-    `procedures` maps a folded text or ``SCHEME:code`` to a procedure name, `regions` the
-    site's own procedure names to their body region.
+    `procedures` maps a text's key or ``SCHEME:code``, with ``CT|`` before it where it holds
+    for one modality, to a procedure name, or to an empty one where the site wants none;
+    `learned` the same keys to what was learned; `regions` the site's own procedure names to
+    their body region.
     """
 
     timezone: str = "UTC"
@@ -56,6 +66,32 @@ class SiteFacts(NamedTuple):
     procedures: Mapping[str, str] = {}
     regions: Mapping[str, str] = {}
     not_patient_patterns: tuple[re.Pattern[str], ...] = ()
+    learned: Mapping[str, LearnedName] = {}
+
+    def mapped(self, key: str, modality: Modality) -> str | None:
+        """Name the site gave a text or code in this modality; "" for none, None for no word."""
+        for known in (f"{modality}|{key}", key):
+            name = self.procedures.get(known)
+            if name is not None and self._is_of(name, modality):
+                return name
+        return None
+
+    def learned_name(self, key: str, modality: Modality) -> LearnedName | None:
+        """What was learned of a text in this modality."""
+        found = self.learned.get(f"{modality}|{key}")
+        return found if found and self._is_of(found.procedure_name, modality) else None
+
+    def region_of(self, name: str) -> str | None:
+        """Body region of a procedure of the catalogue, or of the site's own."""
+        entry = catalogue().get(name)
+        return entry.region if entry else self.regions.get(name)
+
+    def _is_of(self, name: str, modality: Modality) -> bool:
+        entry = catalogue().get(name)
+        return entry is None or str(modality) in entry.modalities
+
+
+LEARNED_BY = "learned"  # payload `origin` of a mapping that no person made
 
 
 def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFacts:
@@ -68,7 +104,9 @@ def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFac
     decisions
         Decisions of kind ``device_name`` (subject: device key; payload: display_name, site,
         room, timezone) and ``procedure_mapping`` (subject: text or SCHEME:code; payload:
-        procedure_name, body_region), oldest first; later ones and decisions win over the files.
+        procedure_name, body_region, modality, is_revoked), oldest first; later ones and
+        decisions win over the files, a person's over what was learned. A subset of the
+        decisions gives the facts of an earlier day.
 
     Raises
     ------
@@ -85,17 +123,43 @@ def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFac
         for d in made
         if d.kind == "device_name"
     }
-    mapped |= {
-        _key(d.subject): str(d.payload["procedure_name"])
-        for d in made
-        if d.kind == "procedure_mapping" and d.payload.get("procedure_name")
-    }
-    regions |= {
-        str(d.payload["procedure_name"]): str(d.payload["body_region"])
-        for d in made
-        if d.kind == "procedure_mapping" and d.payload.get("body_region")
-    }
-    return SiteFacts(settings.timezone, (*named.values(), *devices), mapped, regions, patterns)
+    learned: dict[str, LearnedName] = {}
+    for decision in made:
+        if decision.kind == "procedure_mapping":
+            _take_mapping(decision, mapped, regions, learned)
+    return SiteFacts(
+        settings.timezone, (*named.values(), *devices), mapped, regions, patterns, learned
+    )
+
+
+def _take_mapping(
+    decision: Decision,
+    mapped: dict[str, str],
+    regions: dict[str, str],
+    learned: dict[str, LearnedName],
+) -> None:
+    payload = decision.payload
+    key = mapping_key(decision)
+    name = str(payload.get("procedure_name") or "")
+    is_learned = payload.get("origin") == LEARNED_BY
+    if payload.get("is_revoked"):
+        (learned if is_learned else mapped).pop(key, None)
+        return
+    if is_learned:
+        sure = payload.get("confidence")
+        confidence = float(sure) if isinstance(sure, int | float) else 0.0
+        learned[key] = LearnedName(name, confidence, str(payload.get("evidence") or ""))
+        return
+    mapped[key] = name
+    if name and payload.get("body_region"):
+        regions[name] = str(payload["body_region"])
+
+
+def mapping_key(decision: Decision) -> str:
+    """Key of `SiteFacts.procedures` that a mapping decides about."""
+    key = _key(decision.subject)
+    modality = decision.payload.get("modality")
+    return f"{modality}|{key}" if modality else key
 
 
 def _text(value: object) -> str | None:
@@ -104,7 +168,7 @@ def _text(value: object) -> str | None:
 
 def _key(text: str) -> str:
     """Codes as they are, texts folded: what `name_part` looks up."""
-    return text if re.fullmatch(r"[\w .-]{0,16}:[\w.-]+", text) else fold_text(text).strip()
+    return text if re.fullmatch(r"[\w .-]{0,16}:[\w.-]+", text) else text_key(text)
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -174,7 +238,7 @@ def _read_procedures(
             raise SettingsError(
                 f"unknown region {region!r}", where=where, todo=did_you_mean(region, body_regions())
             )
-        mapped |= {fold_text(t).strip(): name for t in row.get("texts", ())}
+        mapped |= {text_key(t): name for t in row.get("texts", ())}
         mapped |= {str(c): name for c in row.get("codes", ())}
         regions |= {} if region is None else {name: str(region)}
     return mapped, regions, _patterns(rows.get("not_patient", {}), file)

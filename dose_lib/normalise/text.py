@@ -14,10 +14,15 @@ _SHORTHAND = (
     (re.compile(r"\bc\+\s*/\s*-|[+]/-\s*c\b|\bc\s*-\s*/\s*\+"), " with and without contrast "),
     (re.compile(r"(?<![a-z])c\s?\+(?![a-z])|(?<![a-z])\+\s?c(?![a-z])"), " with contrast "),
     (re.compile(r"(?<![a-z])c-(?=\s|$|\))"), " without contrast "),
+    (re.compile(r"[+]\s*/\s*-|±"), " plusminus "),  # "with or without what follows"
 )
 _CUT = re.compile(r"[^a-z0-9]+")
 _DIGITS = re.compile(r"(?<=\d)(?=[a-z])|(?<=[a-z])(?=\d)")
 _NUMBER = re.compile(r"^\d+$")
+# Phases, vessels, and views in the languages that arrive.
+_COUNTED = (
+    "phas", "vessel", "view", "eben", "richt", "incid", "proie", "proye", "proje", "proj",
+)  # fmt: skip
 
 
 def fold_text(text: str) -> str:
@@ -50,4 +55,4 @@ def cut_words(text: str) -> tuple[str, ...]:
 
 def _counts(words: list[str], i: int) -> bool:
     follows = words[i + 1] if i + 1 < len(words) else ""
-    return len(words[i]) == 1 and follows.startswith(("phas", "vessel", "view"))
+    return len(words[i]) == 1 and (follows == "v" or follows.startswith(_COUNTED))

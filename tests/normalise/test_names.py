@@ -6,7 +6,7 @@ import pytest
 
 from dose_lib.errors import UsageError
 from dose_lib.normalise import catalogue, find_procedure, match_text, protocol_class
-from dose_lib.normalise.lexicon import lexicon, read_text
+from dose_lib.normalise.lexicon import Family, lexicon, read_text
 from dose_lib.normalise.regions import body_regions, code_values_of, combine, region_codes
 from dose_lib.normalise.text import cut_words
 from dose_lib.records import Modality
@@ -152,15 +152,17 @@ def test_protocol_class(names: list[str | None], audience: str | None) -> None:
 def test_the_catalogue_uses_known_words_and_regions() -> None:
     regions = {p.region for p in catalogue().values()} - {None}
     assert regions <= set(body_regions())
-    assert all(p.when or p.phrases for p in catalogue().values())
-    rules = [w for p in catalogue().values() for w in p.when]
-    assert len(rules) == len(set(rules)), "two procedures claim the same words"
+    assert all(p.when for p in catalogue().values())
+    for modality in Modality:
+        rules = [w for p in catalogue().values() if modality in p.modalities for w in p.when]
+        assert len(rules) == len(set(rules)), f"two procedures of {modality} claim the same words"
 
 
-def test_each_phrase_of_the_lexicon_reads_as_itself() -> None:
+@pytest.mark.parametrize("family", Family)
+def test_each_phrase_of_the_lexicon_reads_as_itself(family: Family) -> None:
     """No phrase is hidden by a shorter one or by the cutting of words."""
-    for phrase, sense in lexicon().items():
-        assert sense in {f.sense for f in read_text(" ".join(phrase)).found}, phrase
+    for phrase, sense in lexicon(family).items():
+        assert sense in {f.sense for f in read_text(" ".join(phrase), family).found}, phrase
 
 
 def test_an_unknown_procedure_gets_a_hint() -> None:
