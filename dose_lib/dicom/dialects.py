@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -109,6 +108,7 @@ def _matches(pattern: str | None, text: str | None) -> bool:
     return pattern is None or re.search(pattern, text or "", re.IGNORECASE) is not None
 
 
+@lru_cache(maxsize=1024)
 def rules_for(action: str, maker: Maker) -> tuple[Rule, ...]:
     """Rules of one action that hold for a device."""
     return tuple(
@@ -146,8 +146,7 @@ def correct_tree(reading: Reading, root: Node, maker: Maker) -> None:
     An item whose code nobody knows is recognised by its meaning, but never one with a
     private scheme: Philips' private "Table Height Position" is not the standard's.
     """
-    concepts = _by_key(rules_for("concept", maker))
-    values = _by_key(rules_for("value", maker))
+    concepts, values = _by_key("concept", maker), _by_key("value", maker)
     known = _known_keys()
     for node in root.walk():
         key = node.key
@@ -163,9 +162,10 @@ def correct_tree(reading: Reading, root: Node, maker: Maker) -> None:
             _recognise_by_meaning(reading, node)
 
 
-def _by_key(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+@lru_cache(maxsize=1024)
+def _by_key(action: str, maker: Maker) -> dict[str, list[Rule]]:
     found: dict[str, list[Rule]] = {}
-    for rule in rules:
+    for rule in rules_for(action, maker):
         found.setdefault(rule.concept or "", []).append(rule)
     return found
 

@@ -19,6 +19,10 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_SEQUENCE_END_BYTES = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_MAX_KNOWN, _MAX_KNOWN_LENGTH = 10_000, 512
+# Values of short sequences of undefined length, by explicit VR, that end at their delimiter.
+_KNOWN_SEQUENCES: dict[bool, set[bytes]] = {False: set(), True: set()}
 _EXPLICIT = Struct("<HH2sH").unpack_from
 _IMPLICIT = Struct("<HHL").unpack_from
 _LONG = Struct("<L").unpack_from
@@ -40,16 +44,17 @@ def shown(tag: int) -> str:
 class Source:
     """The bytes of one object and how they are encoded.
 
-    Ends of sequences and items of undefined length are remembered, so that each byte is
-    looked at a fixed number of times however deep such items are nested.
+    Ends of sequences and items of undefined length are remembered with what stands in the
+    items, so that each byte is looked at once however deep such items are nested.
     """
 
-    __slots__ = ("_ends", "_inner", "data", "explicit", "is_misdeclared")
+    __slots__ = ("_ends", "_inner", "_seen", "data", "explicit", "is_misdeclared")
 
     def __init__(self, data: bytes, *, explicit: bool) -> None:
         self.data = data
         self.explicit = explicit
         self._ends: dict[int, int] = {}
+        self._seen: dict[int, dict[int, Span]] = {}
         self._inner: Source | None = None
         self.is_misdeclared = False
 
@@ -72,6 +77,9 @@ class Source:
         OddEncodingError
             If the layout is not that of the transfer syntax.
         """
+        seen = self._seen.get(pos)
+        if seen is not None:
+            return seen
         found: dict[int, Span] = {}
         self._walk(pos, end, depth, found, stop_at)
         return found
@@ -137,7 +145,9 @@ class Source:
 
     def text(self, raw: bytes, codecs: tuple[str, ...]) -> str | None:
         """Text of a value; remembers whether any was not in the declared character set."""
-        if not raw.isascii() and is_declared_wrong(raw, codecs):
+        if raw.isascii() and b"\x1b" not in raw:
+            return raw.decode("ascii").strip(" \0\t\r\n") or None
+        if is_declared_wrong(raw, codecs):
             self.is_misdeclared = True
         return clean(decode(raw, codecs))
 
@@ -154,16 +164,25 @@ class Source:
         if first not in self._ends:
             if depth > MAX_DEPTH:
                 raise ReadError(f"nested deeper than {MAX_DEPTH} levels", where=f"byte {first}")
-            end = self._walk(first, stop, depth, {})
+            found: dict[int, Span] = {}
+            end = self._walk(first, stop, depth, found)
             if self.data[end : end + 4] != b"\xfe\xff\x0d\xe0":
                 raise TruncatedError("an item is not closed", where=f"byte {first}")
             self._ends[first] = end
+            self._seen[first] = found
         return self._ends[first]
 
     def _sequence_end(self, vr: bytes, start: int, end: int, depth: int) -> int:
         """Where the delimiter of a sequence of undefined length stands."""
         if start in self._ends:
             return self._ends[start]
+        # Codes repeat: a value that was walked before ends where it ended then.
+        likely = self.data.find(_SEQUENCE_END_BYTES, start, start + _MAX_KNOWN_LENGTH)
+        value = self.data[start:likely] if likely > start and vr != b"UN" else b""
+        known = _KNOWN_SEQUENCES[self.explicit]
+        if value and value in known:
+            self._ends[start] = likely
+            return likely
         if vr not in (b"SQ", b"UN", b""):
             raise OddEncodingError(f"VR {vr!r} of undefined length", where=f"byte {start}")
         source, pos = (self.inner(vr, start) if vr == b"UN" else self), start
@@ -172,6 +191,10 @@ class Source:
             tag = group << 16 | element
             if tag == _SEQUENCE_END:
                 self._ends[start] = pos
+                if value and pos == likely:
+                    if len(known) >= _MAX_KNOWN:
+                        known.clear()
+                    known.add(value)
                 return pos
             if tag != _ITEM:
                 raise OddEncodingError(f"{shown(tag)} instead of an item", where=f"byte {pos}")
@@ -219,13 +242,17 @@ class DataSet:
 
     def text(self, tag: int) -> str | None:
         """Text of a value, several values with their backslashes; None if empty."""
-        raw = self.raw(tag)
-        return self.source.text(raw, self.codecs) if raw else None
+        span = self.spans.get(tag)
+        if span is None or span[1] == span[2]:
+            return None
+        return self.source.text(self.source.data[span[1] : span[2]], self.codecs)
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """Values of a text element, empty ones left out."""
-        parts = (self.text(tag) or "").split("\\")
-        return tuple(p for p in map(clean, parts) if p)
+        text = self.text(tag)
+        if text is None:
+            return ()
+        return tuple(p for p in map(clean, text.split("\\")) if p)
 
     def numbers(self, tag: int) -> tuple[float, ...]:
         """Values of a numeric element, text or binary; empty if none is readable."""

@@ -21,6 +21,7 @@ from dose_lib.records import Code, Identity, OtherPatientId, Staff
 
 REMOVED = "[removed]"
 # Words of staff fields that name nobody; cleaning them out of texts would only harm.
+_NAME_PARTS = re.compile(r"[\^=\\]")
 _NOBODY = re.compile(r"(?i)(un)?known|nobody|none|removed|anon\w*|n/?a|x+|\W*")
 
 ADMINISTERING = Code("113851", "DCM", "Irradiation Administering")
@@ -114,23 +115,35 @@ def _person_id(item: DataSet) -> str | None:
     return codes[0].value if codes else None
 
 
-def cleaner(header: DataSet, identity: Identity) -> Callable[[str], str] | None:
+def cleaner(identity: Identity, staffs: Iterable[Staff]) -> Callable[[str], str] | None:
     """A function that takes this patient's and the named staff's identifiers out of a text.
 
     None where the object holds none. A name is looked for component by component
     (family name, given name), an identifier and a birth date as a whole word.
     """
     words = set(_patient_words(identity))
-    for staff in header_staff(header):
+    for staff in staffs:
         if not _NOBODY.fullmatch(staff.staff_name or ""):
             words |= set(_name_words(staff.staff_name, 4))
     if not words:
         return None
-    longest_first = sorted(words, key=lambda w: (-len(w), w))
-    pattern = re.compile(
-        r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)", re.IGNORECASE
-    )
-    return lambda text: pattern.sub(REMOVED, text)
+    longest_first = [(_folded(w), w) for w in sorted(words, key=lambda w: (-len(w), w))]
+
+    def clean(text: str) -> str:
+        folded_text = _folded(text)
+        # A pattern is made only where it will match: most texts name nobody.
+        found = [word for folded, word in longest_first if folded in folded_text]
+        if not found:
+            return text
+        words_alone = r"(?<!\w)(?:" + "|".join(map(re.escape, found)) + r")(?!\w)"
+        return re.sub(words_alone, REMOVED, text, flags=re.IGNORECASE)
+
+    return clean
+
+
+def _folded(text: str) -> str:
+    """Without case; the Turkish letters i are one, as they are in patterns without case."""
+    return text.casefold().replace("\u0307", "").replace("\u0131", "i")
 
 
 def _patient_words(identity: Identity) -> Iterator[str]:
@@ -142,12 +155,13 @@ def _patient_words(identity: Identity) -> Iterator[str]:
         if number and len(number) >= 4 and not is_placeholder_id(number):
             yield number
     if identity.birth_date and (born := read_date(identity.birth_date)):
-        for form in ("%Y%m%d", "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"):
-            yield born.strftime(form)
+        year, month, day = born.isoformat().split("-")
+        yield from (f"{year}{month}{day}", f"{year}-{month}-{day}", f"{day}-{month}-{year}")
+        yield from (f"{day}.{month}.{year}", f"{day}/{month}/{year}", f"{month}/{day}/{year}")
 
 
 def _name_words(name: str | None, shortest: int) -> Iterable[str]:
-    for part in re.split(r"[\^=\\]", name or ""):
+    for part in _NAME_PARTS.split(name or ""):
         word = part.strip()
         # Two signs are a name in Chinese, Japanese and Korean; in Latin script a syllable.
         if len(word) >= (shortest if word.isascii() else 2) and not _NOBODY.fullmatch(word):

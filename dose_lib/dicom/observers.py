@@ -51,6 +51,8 @@ _PERSON_ROLES = {
     c.PERSON_OBSERVER_ROLE_IN_THIS_PROCEDURE.key: "staff_role_in_procedure",
 }
 _OBSERVER_PERSON = {c.PERSON_OBSERVER_NAME.key, *_PERSON, *_PERSON_ROLES}
+_TYPE, _ROLE = c.OBSERVER_TYPE.key, c.DEVICE_ROLE_IN_PROCEDURE.key
+_NAME = c.PERSON_OBSERVER_NAME.key
 # Roles that are not the source of the radiation.
 _OTHER_ROLES = {c.XRAY_READING_DEVICE.key, c.RECORDING.key}
 
@@ -133,19 +135,17 @@ def read_observers(reading: Reading, root: Node) -> list[Device]:
     record = Fields(reading, "device.")
     person: list[Node] = []
     for node in root.children:
-        is_type = node.key == c.OBSERVER_TYPE.key
-        if node.key in OBSERVER_DEVICE and not (
-            node.key == c.DEVICE_ROLE_IN_PROCEDURE.key and node.children
-        ):
-            name = OBSERVER_DEVICE[node.key].name
-            if is_type or name in record.values:
+        key = node.key
+        if key in OBSERVER_DEVICE and not (key == _ROLE and node.children):
+            name = OBSERVER_DEVICE[key].name
+            if key == _TYPE or name in record.values:
                 _close(devices, record)
                 record = Fields(
                     reading, f"other_devices[{len(devices)}]." if devices else "device."
                 )
-            record.take(node, OBSERVER_DEVICE[node.key])
-        elif node.key in _OBSERVER_PERSON:
-            if node.key == c.PERSON_OBSERVER_NAME.key and person:
+            record.take(node, OBSERVER_DEVICE[key])
+        elif key in _OBSERVER_PERSON:
+            if key == _NAME and person:
                 _add_person(reading, person)
                 person = []
             person.append(node)
@@ -163,7 +163,7 @@ def _close(devices: list[Device], record: Fields) -> None:
 
 
 def _add_person(reading: Reading, nodes: list[Node]) -> None:
-    names = [n for n in nodes if n.key == c.PERSON_OBSERVER_NAME.key]
+    names = [n for n in nodes if n.key == _NAME]
     values = _person_values(nodes)
     for node in nodes:
         node.is_taken = True

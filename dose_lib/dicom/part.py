@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -166,13 +167,18 @@ def make_part(
 
 def with_sources(record: Any) -> Any:
     """The record with `field_sources`: every filled name came from the only object, 0."""
-    left_out = {"field_sources", "derived", "planes", "ordinal"}
-    filled = {
-        name: 0
-        for name in record.__struct_fields__
-        if name not in left_out and getattr(record, name) not in (None, ())
-    }
+    filled = {}
+    for name in _names_with_source(record.__class__):
+        value = getattr(record, name)
+        if value is not None and value != ():
+            filled[name] = 0
     return replace(record, field_sources=filled)
+
+
+@cache
+def _names_with_source(kind: type[Any]) -> tuple[str, ...]:
+    left_out = {"field_sources", "derived", "planes", "ordinal"}
+    return tuple(name for name in kind.__struct_fields__ if name not in left_out)
 
 
 def _read_exam(record: Attributes) -> None:

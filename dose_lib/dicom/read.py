@@ -106,13 +106,13 @@ def _read(
     opened = open_bytes(data)
     header, head = opened.data_set, head_of(opened)
     reader = choose_reader(head, header)
-    identity = read_identity(header)
+    identity, staffs = read_identity(header), tuple(header_staff(header))
     reading = Reading(
         site_key=site_key,
         zone=read_zone(header.text(t.TimezoneOffsetFromUTC)),
-        clean=cleaner(header, identity),
+        clean=cleaner(identity, staffs),
     )
-    for staff in header_staff(header):
+    for staff in staffs:
         reading.add_staff(staff)
     content = _READERS[reader](reading, header, head)
     study_uid = _study_uid(reading, header, content, data)

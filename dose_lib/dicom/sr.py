@@ -146,7 +146,7 @@ _MAX_KNOWN = 20_000
 
 @cache
 def _known_codes(codecs: tuple[str, ...], explicit: bool) -> dict[bytes, Coded]:
-    return {b"": NO_CODE}
+    return {}
 
 
 _WORDS = {
@@ -240,7 +240,9 @@ class TreeReader:
         found = self._codes.get(raw)
         if found is None:
             found = self._read_code(span)
-            if len(raw) < 512 and len(self._codes) < _MAX_KNOWN:
+            if len(raw) < 512:
+                if len(self._codes) >= _MAX_KNOWN:
+                    self._codes.clear()
                 self._codes[raw] = found
         return found
 

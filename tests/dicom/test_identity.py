@@ -149,3 +149,27 @@ def test_no_dialect_leaks_the_patient(name: str, number: str, vendor: str, kind:
     assert number not in text
     assert f"{name}^" not in text and f"with {name}" not in text
     assert hidden.patient_id == number
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Yildirim^Ali", "ALİ"),
+        ("YILDIRIM^ALİ", "ali"),
+        ("Yıldırım^Ayşe", "YILDIRIM"),
+        ("Groß^Jörg", "JÖRG"),
+        ("Groß^Jörg", "groß"),
+        ("Οδυσσέας^Νίκος", "ΝΊΚΟΣ"),
+        ("O'Neil^Zoe", "o'neil"),
+        ("Wang^XiaoDong=王^小东", "小东"),
+    ],
+)
+def test_names_are_found_however_they_are_written(name: str, written: str) -> None:
+    data = b.ct_report(
+        b.ct_event(b.text(c.COMMENT, f"repeat for {written}, again")),
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName=name,
+    )
+    part, identity = read(data)
+    assert part.events[0].comment == f"repeat for {REMOVED}, again"
+    assert identity.texts[0].text == f"repeat for {written}, again"
