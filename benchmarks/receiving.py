@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -218,6 +219,7 @@ def _time_to_row(folder: Path) -> None:
             while row.count().execute() == 0:
                 time.sleep(0.005)
             delays.append(time.time() - answered)
+        found = _time_to_finding(con, port)
     finally:
         service.stop()
     delays.sort()
@@ -226,6 +228,19 @@ def _time_to_row(folder: Path) -> None:
         f"answer to C-STORE until another process reads the row: median "
         f"{statistics.median(delays) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms of {len(delays)}"
     )
+    print(f"answer to C-STORE until another process sees the finding: {found * 1000:.0f} ms")
+
+
+def _time_to_finding(con: Any, port: int) -> float:
+    """The demo's injected error, sent alone."""
+    exams = Hospital.load("demo", days=3).exams()
+    (exam,) = (e for e in exams if any("child" in t.kind for t in e.truths))
+    (report,) = exam.objects()
+    answered = send([report], _LOCAL, port).answered_at[report.sop_instance_uid]
+    findings = con.table("findings")
+    while findings.count().execute() == 0:
+        time.sleep(0.005)
+    return time.time() - answered
 
 
 def _with_ports(home: Path) -> Settings:

@@ -38,6 +38,7 @@ for group, name, command in (
     (app, "status", service.status),
     (app, "ingest", objects.ingest),
     (app, "inspect", objects.inspect),
+    (app, "trace", objects.trace),
     (app, "report", reports.report),
     (app, "dashboards", service.dashboards),
     (app, "ask", reports.ask),

@@ -144,6 +144,35 @@ def _summary(taken: Taken) -> Table:
     return table
 
 
+def trace(
+    part_key: Annotated[str, typer.Argument(help="Key of the exam part, as `studies` shows it.")],
+    name: Annotated[
+        str | None, typer.Argument(help="A quantity, such as dlp_total_mgy_cm; default: all.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show where stored numbers came from: object, content item, value as recorded, conversion.
+
+    dose trace 2ee3b93e1aa881c0a079 dlp_total_mgy_cm
+    dose trace 2ee3b93e1aa881c0a079 events[1].ctdi_vol_mgy --json
+
+    Exit codes: 0, 2 no such part or quantity, 4 store.
+    """
+    import msgspec
+
+    found = dose_lib.trace(part_key, name, con=dose_lib.connect(settings=settings()))
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found)))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("name", "path", "recorded", "unit", "× factor", "rule"):
+        table.add_column(head, overflow="fold")
+    for one in found:
+        factor = "" if one.factor is None else f"{one.factor:g}"
+        table.add_row(one.name, one.path, Text(one.recorded), one.unit, factor, one.rule)
+    out.print(table)
+
+
 def quarantine_list(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:

@@ -114,8 +114,11 @@ def test_what_is_stored_can_be_read_by_others(settings: Settings) -> None:
     put(settings, make_ct_rdsr(seed=1, age_y=61.0))
     with ingesting(settings) as (_, ingest):
         finish(ingest)
-        studies = dose_lib.connect(settings=settings).table("studies").to_pandas()
+        con = dose_lib.connect(settings=settings)
+        studies = con.table("studies").to_pandas()
+        (trace,) = dose_lib.trace(studies.part_key[0], "dlp_total_mgy_cm", con=con)
     assert studies.age_y.tolist() == [61.0]
+    assert float(trace.recorded) == studies.dlp_total_mgy_cm[0]
 
 
 def test_arrival_is_committed_once_wherever_the_power_fails(settings: Settings) -> None:
