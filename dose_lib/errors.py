@@ -156,6 +156,16 @@ class LookUpRefusedError(VaultError):
     exit_code = 12
 
 
+class CollectError(DoseError):
+    """Dose objects could not be fetched, or what lies elsewhere could not be accounted for."""
+
+    exit_code = 13
+
+
+class PeerError(CollectError):
+    """A PACS or web server did not answer, or answered what was not asked."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: its nearest known ones, else all of them.
 

@@ -208,6 +208,11 @@ class Settings(BaseModel):
         return self.home / "vault"
 
     @property
+    def collect_dir(self) -> Path:
+        """What was asked of each PACS, day by day, and what became of every study."""
+        return self.home / "collect"
+
+    @property
     def people_file(self) -> Path:
         """`site/people.toml`: who may look up identities."""
         return self.site_dir / "people.toml"
