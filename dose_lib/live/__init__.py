@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dose_lib.live.ask_box import AskBox, ask_box
+from dose_lib.live.asking import AskBox, ask_box
 from dose_lib.live.serve import dashboard_command, dashboard_environment, serve_notebook
 from dose_lib.live.setup import set_up_notebook
 

@@ -12,7 +12,7 @@ from dose_lib import charts
 from dose_lib.charts import Chart, LevelLine
 from dose_lib.errors import SettingsError, UsageError
 from dose_lib.live import dashboard_command, dashboard_environment
-from dose_lib.live.ask_box import AskBox, answer_all
+from dose_lib.live.asking import AskBox, answer_all
 from dose_lib.live.cells import load_notebook, run_cells
 from dose_lib.live.items import make_item
 from dose_lib.live.pulse import Pulse, look
