@@ -15,7 +15,7 @@ from dose_lib.settings import Settings, load_settings
 from tests.notebooks.conftest import MakeNotebook, Seen
 from tests.notebooks.exams import department, fill, incoming, open_store
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 Look = Callable[..., Seen]
 Serve = Callable[..., str]
 NAME = "how_do_our_ct_doses_compare"

@@ -82,6 +82,7 @@ def _nbval(path: Path, home: Path, *options: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_nbval_runs_every_cell(path: Path, filled_home: Path, tmp_path: Path) -> None:
     copy = _prepared(path, tmp_path)
     done = _nbval(copy, filled_home, "--nbval-lax")
@@ -90,6 +91,7 @@ def test_nbval_runs_every_cell(path: Path, filled_home: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_key_cells_say_what_was_stored(path: Path, filled_home: Path, tmp_path: Path) -> None:
     """Sentences and figures of a test copy with outputs equal those of a new run."""
     from nbclient import NotebookClient
