@@ -6,10 +6,26 @@ hands the owner what a person decided.
 
 from __future__ import annotations
 
+from dose_lib.store.backup import Manifest, backup, restore
 from dose_lib.store.keyfile import site_key
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.owner import Store
-from dose_lib.store.submit import submit_decision
+from dose_lib.store.rebuild import Rebuilt, rebuild
+from dose_lib.store.submit import backup_store, submit_decision
 from dose_lib.store.trace import trace
 
-__all__ = ["Incoming", "Outcome", "Status", "Store", "site_key", "submit_decision", "trace"]
+__all__ = [
+    "Incoming",
+    "Manifest",
+    "Outcome",
+    "Rebuilt",
+    "Status",
+    "Store",
+    "backup",
+    "backup_store",
+    "rebuild",
+    "restore",
+    "site_key",
+    "submit_decision",
+    "trace",
+]

@@ -145,7 +145,9 @@ def _aware(moment: datetime | None) -> datetime | None:
 def decision_id(decision: Decision) -> str:
     """Key of a decision: handed in twice, it is kept once."""
     moment = decision.decided_at.astimezone(UTC) if decision.decided_at else None
-    content = msgspec.json.encode(msgspec.structs.replace(decision, decided_at=moment))
+    given = msgspec.structs.replace(decision, decided_at=moment)
+    # Sorted: a payload that was written down and read again has its names in another order.
+    content = msgspec.json.encode(given, order="sorted")
     return hashlib.sha256(content).hexdigest()[:24]
 
 

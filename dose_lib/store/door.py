@@ -1,8 +1,9 @@
 """The door: how other processes hand the owner a decision. Loopback, token, small, checked.
 
 `POST /decisions` with the token of `run/door.json` and the JSON of one decision, or of a
-list that is kept whole or not at all. Nothing else is here: reading goes through the store's
-own server, and nobody but the owner writes.
+list that is kept whole or not at all; `POST /backup` with the JSON of a folder's name.
+Nothing else is here: reading goes through the store's own server, and nobody but the owner
+writes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 
 import duckdb
@@ -31,6 +33,7 @@ _SECONDS_PER_REQUEST = 10
 log = logging.getLogger(__name__)
 
 Decide = Callable[[Sequence[Decision]], Sequence[Decision]]
+Backup = Callable[[Path], object]
 
 
 class _Server(ThreadingHTTPServer):
@@ -50,11 +53,14 @@ class Door:
     ----------
     decide
         Appends checked decisions and returns them as kept.
+    backup
+        Copies the store into a folder and returns what is in it.
     """
 
-    def __init__(self, decide: Decide) -> None:
+    def __init__(self, decide: Decide, backup: Backup) -> None:
         token = secrets.token_urlsafe(32)
-        handler = type("Handler", (_Handler,), {"decide": staticmethod(decide), "token": token})
+        ways = {"decide": staticmethod(decide), "backup": staticmethod(backup), "token": token}
+        handler = type("Handler", (_Handler,), ways)
         self._server = _Server((LOOPBACK, 0), handler)
         port = self._server.server_address[1]
         self.endpoint = Endpoint(f"http://{LOOPBACK}:{port}/decisions", token, os.getpid())
@@ -72,14 +78,15 @@ class Door:
 
 class _Handler(BaseHTTPRequestHandler):
     decide: Decide
+    backup: Backup
     token: str
     timeout = _SECONDS_PER_REQUEST
     server_version = "DoseLoop"
     sys_version = ""
 
     def do_POST(self) -> None:
-        """Take in decisions."""
-        if self.path != "/decisions":
+        """Take in decisions, or make a backup."""
+        if self.path not in ("/decisions", "/backup"):
             return self._reply(404, {"seen": "there is no such page"})
         given = self.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
@@ -88,13 +95,18 @@ class _Handler(BaseHTTPRequestHandler):
         if body is None:
             return None
         try:
-            kept = self.decide(_decisions(body))
+            result = self._do(body)
         except DoseError as error:
             return self._reply(422, _fields(error))
         except duckdb.Error as error:
             log.error("a decision could not be kept: %s", type(error).__name__)
             return self._reply(503, {"seen": "the store could not keep it; nothing was kept"})
-        return self._reply(200, [msgspec.to_builtins(d) for d in kept])
+        return self._reply(200, result)
+
+    def _do(self, body: bytes) -> object:
+        if self.path == "/backup":
+            return self.backup(_folder(body))
+        return self.decide(_decisions(body))
 
     def _body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "")
@@ -129,6 +141,16 @@ def _decisions(body: bytes) -> list[Decision]:
     if not 1 <= len(several) <= MAX_AT_ONCE:
         raise DoseError(f"{len(several)} decisions", expected=f"1 to {MAX_AT_ONCE}")
     return [check_decision(one) for one in several]
+
+
+def _folder(body: bytes) -> Path:
+    try:
+        folder = Path(msgspec.json.decode(body, type=str))
+    except (msgspec.MsgspecError, ValueError):
+        raise DoseError("the body is no name of a folder") from None
+    if not folder.is_absolute():
+        raise DoseError("the folder is not named in full", where=str(folder))
+    return folder
 
 
 def _fields(error: DoseError) -> dict[str, str | None]:

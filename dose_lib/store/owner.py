@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from dose_lib.records import Decision, Finding, Part
 from dose_lib.settings import Settings
@@ -24,7 +25,7 @@ from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.migrate import migrate
 from dose_lib.store.people import apply_people, people_decisions
-from dose_lib.store.write import Merge, Normalise, Rules, commit, parts_of
+from dose_lib.store.write import Merge, Normalise, Rules, commit, insert_rows, parts_of
 from dose_lib.vault.groups import KINDS as PEOPLE
 
 if TYPE_CHECKING:
@@ -163,6 +164,12 @@ class Store:
         """Apply decisions about people, and keep to them from now on."""
         gone = apply_people(self._con, people_decisions(self._con))
         self._rules = msgspec.structs.replace(self._rules, gone=gone)
+
+    def take_over(self, table: str, rows: pa.Table) -> None:
+        """Insert rows of a former store as they are (rebuild)."""
+        if rows.num_rows:
+            with self._transaction():
+                insert_rows(self._con, table, rows)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query, read on a connection of its own; for the owner's own use."""

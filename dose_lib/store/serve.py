@@ -24,6 +24,7 @@ import msgspec
 
 from dose_lib.errors import DoseError, QueryTimeoutError, ServiceError
 from dose_lib.store.answer import answer, failure
+from dose_lib.store.backup import backup
 from dose_lib.store.door import Door
 from dose_lib.store.endpoint import (
     Endpoint,
@@ -61,7 +62,7 @@ class Service:
     def __init__(self, store: Store, con: duckdb.DuckDBPyConnection, url: str, token: str) -> None:
         self._con = con
         self._store = store
-        self._door = Door(lambda given: store.decide(*given))
+        self._door = Door(lambda given: store.decide(*given), lambda folder: backup(store, folder))
         self.endpoint = Endpoint(url, token, os.getpid())
         self.door_endpoint = self._door.endpoint
 

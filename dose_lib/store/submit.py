@@ -1,9 +1,11 @@
-"""Handing a decision in, from any process: through the owner's door, else by oneself."""
+"""Asking the owner of the store for something, from any process; without one, doing it oneself."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,13 +13,16 @@ import msgspec
 from dose_lib.errors import DoseError, ServiceError, StoreInUseError, UsageError
 from dose_lib.records import Decision, Part
 from dose_lib.settings import Settings, load_settings
+from dose_lib.store.backup import Manifest, backup
 from dose_lib.store.decision import check_decision
 from dose_lib.store.endpoint import Endpoint, door_endpoint_file, read_endpoint
+from dose_lib.store.engine import missing
 from dose_lib.store.owner import Store
 
 _PATIENCE_S = 8.0
 _PAUSE_S = 0.1
 _TIMEOUT_S = 20.0
+_BACKUP_S = 3600.0
 
 
 def submit_decision(settings: Settings | None = None, *given: Decision) -> tuple[Decision, ...]:
@@ -46,14 +51,40 @@ def submit_decision(settings: Settings | None = None, *given: Decision) -> tuple
     """
     here = settings or load_settings()
     checked = tuple(check_decision(d) for d in given)
+    body = _ask_owner(here, "decisions", checked, lambda store: store.decide(*checked))
+    return msgspec.json.decode(body, type=tuple[Decision, ...])
+
+
+def backup_store(folder: Path, settings: Settings | None = None) -> Manifest:
+    """Copy the store into a new folder, by its owner or, where none runs, directly.
+
+    Raises
+    ------
+    UsageError
+        If the folder has something in it.
+    StoreError
+        If it cannot be written, or another process has the store open.
+    """
+    here = settings or load_settings()
+    if not here.store_file.exists():
+        raise missing(here.store_file)
+    full = folder.expanduser().absolute()
+    body = _ask_owner(here, "backup", str(full), lambda store: backup(store, full))
+    return msgspec.json.decode(body, type=Manifest)
+
+
+def _ask_owner(
+    settings: Settings, what: str, content: object, directly: Callable[[Store], object]
+) -> bytes:
+    """JSON of the answer, from the owner's door or done on the store opened here."""
     until = time.monotonic() + _PATIENCE_S
     while True:
-        endpoint = read_endpoint(door_endpoint_file(here))
+        endpoint = read_endpoint(door_endpoint_file(settings))
         try:
             if endpoint is not None:
-                return _post(endpoint, checked)
-            with Store.open(here, merge=tuple, normalise=_as_it_is) as store:
-                return tuple(store.decide(*checked))
+                return _post(endpoint, what, content)
+            with Store.open(settings, merge=tuple, normalise=_as_it_is) as store:
+                return msgspec.json.encode(directly(store))
         except (StoreInUseError, ServiceError):
             # Between two starts of the owner; it will be back, or gone for good.
             if time.monotonic() > until:
@@ -65,14 +96,15 @@ def _as_it_is(part: Part) -> Part:
     return part
 
 
-def _post(endpoint: Endpoint, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
+def _post(endpoint: Endpoint, what: str, content: object) -> bytes:
     address = urlsplit(endpoint.url)
-    connection = HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT_S)
+    seconds = _BACKUP_S if what == "backup" else _TIMEOUT_S
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=seconds)
     try:
         connection.request(
             "POST",
-            address.path,
-            body=msgspec.json.encode(decisions),
+            f"/{what}",
+            body=msgspec.json.encode(content),
             headers={
                 "Authorization": f"Bearer {endpoint.token}",
                 "Content-Type": "application/json",
@@ -89,7 +121,7 @@ def _post(endpoint: Endpoint, decisions: tuple[Decision, ...]) -> tuple[Decision
     finally:
         connection.close()
     if response.status == 200:
-        return msgspec.json.decode(body, type=tuple[Decision, ...])
+        return body
     raise _refusal(response.status, body)
 
 

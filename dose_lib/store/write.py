@@ -115,10 +115,11 @@ def _commit(
         if _is_forgotten(incoming, rules):
             outcomes[receipt] = _erased(incoming)
         elif incoming.sha256 in known:
-            outcomes[receipt] = _repeated(incoming, known[incoming.sha256])
+            outcomes[receipt] = _repeated(con, incoming, known[incoming.sha256])
         elif incoming.parts:
             parts = tuple(clean_part(p, incoming.sha256) for p in incoming.parts)
-            known[incoming.sha256] = tuple(p.part_key for p in parts)
+            keys = tuple(p.part_key for p in parts)
+            known[incoming.sha256] = Known(receipt, incoming.received_at, keys)
             for part in parts:
                 reading = Reading(part, incoming.sha256, receipt, incoming.received_at)
                 readings[part.study_uid].append(reading)
@@ -162,17 +163,23 @@ def _earlier_receipts(
     return settled
 
 
-def _known_contents(
-    con: duckdb.DuckDBPyConnection, fresh: Iterable[Incoming]
-) -> dict[str, tuple[str, ...]]:
-    """Hashes whose content has been read before, with the parts they belong to."""
+class Known(msgspec.Struct, frozen=True):
+    """A content that was read before: its first receipt, and the parts it belongs to."""
+
+    receipt_id: str
+    received_at: datetime
+    part_keys: tuple[str, ...]
+
+
+def _known_contents(con: duckdb.DuckDBPyConnection, fresh: Iterable[Incoming]) -> dict[str, Known]:
+    """Contents of the batch that have been read before, by hash."""
     hashes = [i.sha256 for i in fresh]
     rows = con.execute(
-        "SELECT sha256, list(part_key) FROM reading WHERE sha256 IN (SELECT unnest(?))"
-        " GROUP BY sha256",
+        "SELECT sha256, min(receipt_id), min(received_at), list(part_key) FROM reading"
+        " WHERE sha256 IN (SELECT unnest(?)) GROUP BY sha256",
         [hashes],
     ).fetchall()
-    return {sha256: tuple(part_keys) for sha256, part_keys in rows}
+    return {sha256: Known(receipt, at, tuple(keys)) for sha256, receipt, at, keys in rows}
 
 
 def _is_forgotten(incoming: Incoming, rules: Rules) -> bool:
@@ -191,13 +198,44 @@ def _erased(incoming: Incoming) -> Outcome:
     )
 
 
-def _repeated(incoming: Incoming, part_keys: tuple[str, ...]) -> Outcome:
+def _repeated(con: duckdb.DuckDBPyConnection, incoming: Incoming, known: Known) -> Outcome:
+    """The outcome of bytes that were read before.
+
+    Of several receipts of one content the first received counts, whichever was committed
+    first: so a replay of the archive, in any order, gives the same ledger.
+    """
+    again = "the same bytes were received before"
+    status, reason = Status.DUPLICATE, again
+    if (incoming.received_at, incoming.receipt_id) < (known.received_at, known.receipt_id):
+        row = con.execute(
+            "SELECT status, reason FROM object WHERE receipt_id = ?", [known.receipt_id]
+        ).fetchone()
+        if row is not None:
+            status, reason = Status(row[0]), row[1]
+            _count_instead(con, incoming, known, again)
     return Outcome(
         sha256=incoming.sha256,
         receipt_id=incoming.receipt_id,
-        status=Status.DUPLICATE,
-        reason="the same bytes were received before",
-        part_keys=part_keys,
+        status=status,
+        reason=reason,
+        part_keys=known.part_keys,
+    )
+
+
+def _count_instead(
+    con: duckdb.DuckDBPyConnection, incoming: Incoming, known: Known, reason: str
+) -> None:
+    con.execute(
+        "UPDATE object SET status = 'duplicate', reason = ? WHERE receipt_id = ?",
+        [reason, known.receipt_id],
+    )
+    con.execute(
+        "UPDATE reading SET receipt_id = ?, received_at = ? WHERE sha256 = ?",
+        [incoming.receipt_id, incoming.received_at, incoming.sha256],
+    )
+    con.execute(
+        "UPDATE part SET received_at = least(received_at, ?) WHERE part_key IN (SELECT unnest(?))",
+        [incoming.received_at, list(known.part_keys)],
     )
 
 
@@ -207,7 +245,7 @@ def _merge_studies(
     """Write the readings, make the parts of their studies anew, and return them by study."""
     studies = list(fresh)
     readings = _stored_readings(con, studies)
-    _insert(con, "reading", _reading_rows(r for rs in fresh.values() for r in rs))
+    insert_rows(con, "reading", _reading_rows(r for rs in fresh.values() for r in rs))
     _delete_parts(con, [s for s in studies if s in readings])
     merged: dict[str, tuple[Part, ...]] = {}
     first: dict[str, datetime] = {}
@@ -289,7 +327,7 @@ def write_parts(
             rows[table].extend(more)
     for table, some in rows.items():
         if some:
-            _insert(con, table, arrow_table(table, some))
+            insert_rows(con, table, arrow_table(table, some))
     traces = [
         {
             "part_key": p.part_key,
@@ -300,10 +338,11 @@ def write_parts(
         if p.provenance
     ]
     if traces:
-        _insert(con, "provenance", pa.Table.from_pylist(traces, schema=_PROVENANCE))
+        insert_rows(con, "provenance", pa.Table.from_pylist(traces, schema=_PROVENANCE))
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+def insert_rows(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Insert an Arrow table, column by column name."""
     con.register("incoming_rows", rows)
     try:
         con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming_rows")  # noqa: S608 - a constant
@@ -383,7 +422,7 @@ def _write_ledger(
         if row["status"] == Status.ERASED:
             row |= {"sop_instance_uid": None, "study_uid": None, "part_keys": ()}
     if rows:
-        _insert(con, "object", pa.Table.from_pylist(rows, schema=_OBJECT))
+        insert_rows(con, "object", pa.Table.from_pylist(rows, schema=_OBJECT))
 
 
 def _source(incoming: Incoming, name: str) -> str | None:

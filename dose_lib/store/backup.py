@@ -1,0 +1,212 @@
+"""Backup and restore of the store, while it is in use or without an owner."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from dose_lib.errors import StoreError, StoreInUseError, UsageError
+from dose_lib.settings import Settings
+from dose_lib.store import journal
+from dose_lib.store.engine import open_file
+from dose_lib.store.keyfile import private_folder, sync_folder, write_private
+from dose_lib.store.migrate import applied_migrations, migrations
+from dose_lib.store.owner import Store
+
+MANIFEST = "manifest.json"
+_CHUNK = 1 << 20
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """One file of a backup."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a backup holds; written last, so that a backup without it is no backup."""
+
+    made_at: datetime
+    schema: int
+    files: tuple[Copied, ...]
+
+
+def backup(store: Store, folder: Path) -> Manifest:
+    """Copy the open store and the journal of decisions; readers are not disturbed.
+
+    Commits wait while the file is copied. Keys are not in it: they are backed up apart, so
+    that who finds the backup cannot make keys of patients. The archive of received objects
+    is plain files and is copied by any means.
+
+    Parameters
+    ----------
+    store
+        The open store.
+    folder
+        A new or empty folder; made with mode 0700.
+
+    Raises
+    ------
+    UsageError
+        If the folder has something in it.
+    StoreError
+        If it cannot be written.
+    """
+    _check_empty(folder)
+    try:
+        private_folder(folder)
+        with store.write_lock:
+            store.checkpoint()
+            schema = int(store.sql("SELECT count(*) FROM schema_migration")[0][0])
+            copied = tuple(_copy(file, folder) for file in _files(store.path))
+        manifest = Manifest(datetime.now(UTC), schema, copied)
+        write_private(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+    except OSError as error:
+        raise StoreError(
+            f"the backup cannot be written ({error.strerror})",
+            where=str(folder),
+            todo="Look for room and rights there, remove what is in it, and try again",
+        ) from None
+    return manifest
+
+
+def restore(settings: Settings, folder: Path) -> Manifest:
+    """Put a backup in the place of the store; what was there is kept under another name.
+
+    Decisions made since the backup are in the journal that stays here, and are taken in
+    when the store is opened.
+
+    Raises
+    ------
+    StoreInUseError
+        If a process has the store open.
+    StoreError
+        If the backup is not whole, or newer than this version.
+    """
+    manifest = _checked(folder)
+    if manifest.schema > len(migrations()):
+        raise StoreError(
+            f"the backup is at schema {manifest.schema}, this version knows {len(migrations())}",
+            where=str(folder),
+            todo="Upgrade DoseLoop first",
+        )
+    target = settings.store_file
+    private_folder(settings.home)
+    private_folder(target.parent)
+    _check_not_in_use(target)
+    fresh = target.with_name(target.name + ".restored")
+    shutil.copyfile(folder / manifest.files[0].name, fresh)
+    fresh.chmod(0o600)
+    _check_opens(fresh)
+    decisions = journal.journal_file(target)
+    known = set(map(_line, journal.read(decisions)))
+    old = journal.read(folder / decisions.name)
+    journal.append(decisions, [d for d in old if _line(d) not in known])
+    put_in_place(fresh, target)
+    return manifest
+
+
+def put_in_place(fresh: Path, target: Path) -> Path | None:
+    """Swap a finished store file in; returns where the former one is kept, if there was one."""
+    kept: Path | None = None
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    for file in _files(target)[:2]:
+        if file.exists() and file != journal.journal_file(target):
+            moved = file.with_name(f"{file.name}.before-{stamp}")
+            file.rename(moved)
+            kept = kept or moved
+    with fresh.open("rb") as stream:
+        os.fsync(stream.fileno())
+    fresh.rename(target)
+    sync_folder(target.parent)
+    return kept
+
+
+def _files(store_file: Path) -> tuple[Path, ...]:
+    """The store, what is not yet in it, and the journal; those that exist."""
+    wal = store_file.with_name(store_file.name + ".wal")
+    files = (store_file, wal, journal.journal_file(store_file))
+    return tuple(f for f in files if f.exists())
+
+
+def _check_empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            "there is something already", expected="a new or empty folder", where=str(folder)
+        )
+
+
+def _copy(file: Path, folder: Path) -> Copied:
+    digest = hashlib.sha256()
+    target = folder / file.name
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with file.open("rb") as source, os.fdopen(descriptor, "wb") as sink:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            sink.write(chunk)
+        sink.flush()
+        os.fsync(sink.fileno())
+    return Copied(file.name, target.stat().st_size, digest.hexdigest())
+
+
+def _checked(folder: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise StoreError("this is no backup", expected=MANIFEST, where=str(folder)) from None
+    except msgspec.MsgspecError as error:
+        raise StoreError(f"the manifest is damaged ({error})", where=str(folder)) from None
+    for file in manifest.files:
+        path = folder / file.name
+        if not path.is_file() or _hash(path) != file.sha256:
+            raise StoreError(
+                f"{file.name} is not as it was backed up",
+                expected=f"sha256 {file.sha256}",
+                where=str(folder),
+                todo="Take another backup, or make the store anew (`dose rebuild`)",
+            )
+    return manifest
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_not_in_use(target: Path) -> None:
+    if target.exists():
+        try:
+            open_file(target).close()
+        except StoreInUseError as error:
+            raise StoreInUseError(
+                error.seen, where=error.where, todo="Stop the service before restoring"
+            ) from None
+        except StoreError:
+            return  # damaged: that is what a restore is for
+
+
+def _check_opens(fresh: Path) -> None:
+    con = open_file(fresh, read_only=True)
+    try:
+        _check_history(applied_migrations(con))
+    finally:
+        con.close()
+
+
+def _check_history(applied: Sequence[tuple[int, str, str]]) -> None:
+    ours = {m.number: m.sha256 for m in migrations()}
+    for number, name, digest in applied:
+        if ours.get(number) != digest:
+            raise StoreError(f"the backup was made by another migration {name}")
+
+
+def _line(decision: object) -> bytes:
+    return msgspec.json.encode(decision, order="sorted")
