@@ -172,7 +172,7 @@ def test_side_by_side_replaces_only_what_differs() -> None:
     first = charts.show(box(300, "A"), charts.message("note"))
     item = make_item(first)
     kept = item.pane[0]
-    assert item.update(charts.show(box(310, "A"), box(310, "B")))
+    assert item.update(charts.show(box(300, "A"), box(310, "B")))
     assert item.pane[0] is kept
     assert len(item.pane) == 2
 
