@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from docs.reading_pages import coverage, coverage_page
 
-PAGE = Path(__file__).parents[2] / "docs" / "reading-coverage.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "reading-coverage.md"
 
 
 @pytest.mark.corpus
@@ -23,3 +25,12 @@ def test_coverage_page_is_up_to_date(corpus: Path) -> None:
     assert PAGE.read_text(encoding="utf-8") == coverage_page(corpus), (
         "run `python -m docs.reading_pages`"
     )
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DOCS / "reading.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, {})
+    total, *places = capsys.readouterr().out.splitlines()
+    assert total.startswith("CT ")
+    assert [p.split()[0] for p in places] == ["/113701/113811/113813"]
