@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,7 +18,9 @@ from dose_lib.store import journal
 from dose_lib.store.engine import open_file
 from dose_lib.store.keyfile import private_folder, sync_folder, write_private
 from dose_lib.store.migrate import applied_migrations, migrations
-from dose_lib.store.owner import Store
+
+if TYPE_CHECKING:
+    from dose_lib.store.owner import Store
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
