@@ -16,6 +16,7 @@ from pipelines.worker import (
     Detected,
     Read,
     ReadObject,
+    Ready,
     Response,
     decode_response,
     encode,
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _AHEAD = 96  # objects a worker has before it; their names fit the pipe, so asking never waits
 _PATIENCE_S = 120.0  # longest time one object may take
+_START_S = 180.0  # longest time a worker may take to start
 _TRIES = 2  # deaths that one object may cause before it is set aside
 
 
@@ -47,6 +49,7 @@ class _Process:
         theirs.close()
         self.asked: deque[str | Detect] = deque()
         self.since = time.monotonic()
+        self.is_ready = False
 
     @property
     def room(self) -> int:
@@ -54,7 +57,8 @@ class _Process:
 
     @property
     def is_stuck(self) -> bool:
-        return bool(self.asked) and time.monotonic() - self.since > _PATIENCE_S
+        patience = _PATIENCE_S if self.is_ready else _START_S
+        return bool(self.asked) and time.monotonic() - self.since > patience
 
     def ask(self, request: Read | Detect) -> None:
         if not self.asked:
@@ -68,7 +72,10 @@ class _Process:
     def take(self) -> Response:
         response: Response = decode_response(self.connection.recv_bytes())
         self.since = time.monotonic()
-        self.asked.popleft()
+        if isinstance(response, Ready):
+            self.is_ready = True
+        else:
+            self.asked.popleft()
         return response
 
     def end(self) -> None:
@@ -137,10 +144,10 @@ class Pool:
         self._batches.append(request)
         self._give_batches()
 
-    def results(self, timeout: float) -> list[Response]:
+    def results(self, timeout: float) -> list[ReadObject | Detected]:
         """All results that are there, waiting for the first at most `timeout` seconds."""
         connections = {w.connection: w for w in self._workers}
-        found: list[Response] = []
+        found: list[ReadObject | Detected] = []
         for connection in wait(list(connections), timeout):
             assert isinstance(connection, Connection)  # noqa: S101 - for the type checker
             found += self._drain(connections[connection])
@@ -163,16 +170,18 @@ class Pool:
             if self._batches and not worker.asked:
                 worker.ask(self._batches.popleft())
 
-    def _drain(self, worker: _Process) -> list[Response]:
-        found: list[Response] = []
+    def _drain(self, worker: _Process) -> list[ReadObject | Detected]:
+        found: list[ReadObject | Detected] = []
         try:
             while worker.connection.poll():
-                found.append(worker.take())
+                response = worker.take()
+                if not isinstance(response, Ready):
+                    found.append(response)
         except (EOFError, ConnectionResetError):
             found += self._replace(worker)
         return found
 
-    def _replace(self, dead: _Process) -> list[Response]:
+    def _replace(self, dead: _Process) -> list[ReadObject | Detected]:
         """Start another worker with the work of a dead one; set aside what keeps killing."""
         dead.end()
         log.error("worker died", extra={"exit_code": dead.process.exitcode})
@@ -184,7 +193,7 @@ class Pool:
             fresh.ask(Read(tuple(again)))
         return [given_up] if given_up else []
 
-    def _blame(self, asked: str | Detect) -> Response:
+    def _blame(self, asked: str | Detect) -> ReadObject | Detected:
         """What becomes of the request that a worker died on."""
         defect = "worker died"
         if isinstance(asked, Detect):

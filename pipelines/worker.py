@@ -42,6 +42,10 @@ class Detect(msgspec.Struct, frozen=True, tag=True):
     parts: tuple[Part, ...]
 
 
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The worker has started and answers from now on."""
+
+
 class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What one object gave: parts, or why there are none.
 
@@ -65,7 +69,7 @@ class Detected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Request = Read | Detect
-Response = ReadObject | Detected
+Response = Ready | ReadObject | Detected
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode
@@ -141,6 +145,7 @@ def serve(connection: Connection, home: str) -> None:
     configure_logs(settings.logs_dir, "worker")
     worker = Worker(settings)
     try:
+        connection.send_bytes(encode(Ready()))
         while True:
             request = decode_request(connection.recv_bytes())
             if isinstance(request, Detect):

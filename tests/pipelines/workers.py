@@ -17,6 +17,7 @@ def serve_and_die(connection: Connection, home: str) -> None:
     """A worker that is gone in the middle of objects that hold `POISON`."""
     real = worker.Worker(load_settings(Path(home)))
     try:
+        connection.send_bytes(worker.encode(worker.Ready()))
         while True:
             request = worker.decode_request(connection.recv_bytes())
             if isinstance(request, worker.Detect):
