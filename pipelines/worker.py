@@ -71,9 +71,11 @@ class Detected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 Request = Read | Detect
 Response = Ready | ReadObject | Detected
 
-encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Request).decode
-decode_response = msgspec.msgpack.Decoder(Response).decode
+# JSON keeps the offset of a time; MessagePack has instants only, and a start recorded as
+# 13:26 -04:00 would arrive as 17:26.
+encode = msgspec.json.Encoder().encode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_response = msgspec.json.Decoder(Response).decode
 
 
 class Worker:
