@@ -12,7 +12,8 @@ from dose_lib.settings import Settings
 from dose_lib.store import Store
 from tests.store.exams import ct_part, incoming, merge, unchanged
 
-PAGE = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parents[2] / "docs"
+PAGE = (FOLDER / "store.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -43,4 +44,4 @@ def test_its_views_exist(filled: Settings) -> None:
 def test_its_links_lead_somewhere() -> None:
     links = re.findall(r"\]\((?!https)([^)#]+)\)", PAGE)
     assert links
-    assert not [link for link in links if not (Path("docs") / link).exists()]
+    assert not [link for link in links if not (FOLDER / link).exists()]
