@@ -16,6 +16,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -125,8 +126,9 @@ class Inbox:
         for path in self._set_aside_files():
             path.replace(self.folder / path.name)
         for path in self.folder.glob(f".*{_SUFFIX}.*"):
-            if time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its writer has just given it its name
+                if time.time() - path.stat().st_mtime > _STALE_S:
+                    path.unlink()
 
     def _set_aside_files(self) -> list[Path]:
         return sorted(self.unopened.glob(f"*{_SUFFIX}"))

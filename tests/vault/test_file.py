@@ -86,7 +86,7 @@ def test_what_is_spilled_to_disk_is_not_readable(settings: Settings) -> None:
     engine.attach(con, file_of(settings), keyring.load_keys(settings, create=True)[0])
     con.execute(
         "CREATE TABLE much AS SELECT 'Quillfeather^Ottoline ' || i || repeat('x', 200) AS a"
-        " FROM range(2500000) r(i)"
+        " FROM range(1500000) r(i)"
     )
     spilled, seen = [], threading.Event()
 

@@ -135,7 +135,7 @@ def test_any_order_gives_the_same_rows(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(objects(), decided(), st.randoms(use_true_random=False))
 def test_many_orders_give_the_same_rows(
     entries: list[VaultEntry], decisions: list[Decision], rng: random.Random
