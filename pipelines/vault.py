@@ -19,7 +19,7 @@ from dose_lib.errors import DoseError, VaultError
 from dose_lib.records import Decision
 from dose_lib.store.endpoint import door_endpoint_file, read_endpoint
 from dose_lib.store.journal import journal_file, read
-from dose_lib.vault import Desk, Vault
+from dose_lib.vault import Desk, Vault, allocate_codes
 from dose_lib.vault.groups import KINDS
 from pipelines.heartbeat import Heartbeat, Value
 from pipelines.process import Stop, run_part
@@ -27,11 +27,13 @@ from pipelines.process import Stop, run_part
 log = logging.getLogger(__name__)
 
 PART = "vault"
+CODE = "operator_code"
 
 _LOOK_S = 0.5  # between looks into the inbox
 _RETRY_S = 5.0  # while the vault cannot be written
 _HAND_ON_S = 60.0  # between attempts to hand a decision to the store
 _DAY_S = 86_400.0
+_CODES_S = 2.0  # between looks whether someone has no code yet
 _AT_ONCE = 100  # decisions in one request to the store
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
@@ -59,7 +61,9 @@ class Keeper:
         self._settings, self._vault = settings, vault
         self._hand_on, self._take = hand_on, take
         self._known = 0
-        self._expire_at = self._hand_on_at = 0.0
+        self._codes: dict[str, str] = {}
+        self._coded = -1  # files taken in when codes were last looked at
+        self._expire_at = self._hand_on_at = self._codes_at = 0.0
         self.taken = 0
         self.problem: str | None = None
 
@@ -105,8 +109,13 @@ class Keeper:
     def _exchange(self, now: float) -> None:
         """Store and vault come to know the same merges and erasures, and rebuild applies them."""
         try:
-            if self._vault.apply(d for d in self._take() if d.kind in KINDS):
+            taken = list(self._take())
+            if self._vault.apply(d for d in taken if d.kind in KINDS):
                 log.info("decisions taken over from the store")
+            self._codes |= {d.subject: str(d.payload["code"]) for d in taken if d.kind == CODE}
+            if now >= self._codes_at and self.taken != self._coded:
+                self._codes_at = now + _CODES_S
+                self._give_codes()
             decisions = self._vault.decisions()
             if now >= self._hand_on_at or len(decisions) != self._known:
                 self._known, self._hand_on_at = len(decisions), now + _HAND_ON_S
@@ -118,6 +127,20 @@ class Keeper:
         except DoseError as error:
             self.problem = f"decisions are not exchanged with the store: {error.seen}"
             log.warning("decisions are not exchanged", extra={"reason": type(error).__name__})
+
+    def _give_codes(self) -> None:
+        """A code for everyone who irradiates and has none: from keys, without any name."""
+        fresh = allocate_codes(self._codes, self._vault.operators(), same=self._vault.same_staff())
+        at = datetime.now(UTC)
+        self._hand_on(
+            [
+                Decision(kind=CODE, subject=k, payload={"code": c}, author=PART, decided_at=at)
+                for k, c in sorted(fresh.items())
+            ]
+        )
+        # Without a store to keep them they are not in its journal, and are made again.
+        if not fresh:
+            self._coded = self.taken
 
 
 def hand_to_store(settings: Settings) -> HandOn:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import duckdb
 import msgspec
 
+from dose_lib.codes.values import IRRADIATION_ADMINISTERING
 from dose_lib.errors import UsageError
 from dose_lib.vault.groups import Groups
 from dose_lib.vault.records import ExamIdentity, Identification, PatientIdentity, StaffIdentity
@@ -164,6 +165,16 @@ def expiring(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Exam parts and hashes of objects whose exam was before `before`."""
     return _parts_and_objects(con, "coalesce(occurred_at, received_at) < ?", [before])
+
+
+def operators(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Keys of all who administered irradiation (DCM 113851)."""
+    found = con.execute(
+        "SELECT DISTINCT staff_key FROM presence"
+        " WHERE contains(staff_role_in_procedure, ?) ORDER BY staff_key",
+        [f'"{IRRADIATION_ADMINISTERING.value}"'],
+    ).fetchall()
+    return tuple(str(key) for (key,) in found)
 
 
 def same_staff(con: duckdb.DuckDBPyConnection) -> tuple[tuple[str, ...], ...]:

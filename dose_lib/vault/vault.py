@@ -197,6 +197,11 @@ class Vault:
             self._gate.note(who, Action.STAFF_NAMES, [("all", "shown")])
         return {s.staff_key: s.staff_name for s in reversed(known) if s.staff_name}
 
+    def operators(self) -> tuple[str, ...]:
+        """Keys of all who administered irradiation; keys only, so for anyone."""
+        with self._file.reading() as con:
+            return read.operators(con)
+
     def same_staff(self) -> tuple[tuple[str, ...], ...]:
         """Staff keys that are very likely one person; keys only, so for anyone."""
         with self._file.reading() as con:

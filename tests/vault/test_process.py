@@ -266,6 +266,41 @@ def test_store_and_vault_come_to_know_the_same_decisions(
         assert len(vault.decisions()) == 6
 
 
+def test_operators_get_codes_that_stay(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short codes in the store, made from keys; a code that the site chose is left alone."""
+    from dose_lib.store import Store as RealStore
+
+    monkeypatch.setattr("pipelines.vault._CODES_S", 0)
+    inbox = Inbox(settings)
+    inbox.put([seal_entries(settings, [entry(n, operator=n) for n in range(1, 4)])])
+    chosen = Decision(
+        kind="operator_code", subject=key("staff", 2), payload={"code": "Team B"}, author="admin"
+    )
+    with (
+        RealStore.open(settings, merge=tuple, normalise=lambda part: part) as store,
+        Vault.open(settings) as vault,
+    ):
+        store.decide(chosen)
+
+        def steps(keeper: Keeper) -> dict[str, str]:
+            for _ in range(4):
+                keeper.step()
+            assert keeper.problem is None
+            return dict(store.sql("SELECT operator_key, code FROM operator_codes"))
+
+        take = take_from_journal(settings)
+        first = steps(Keeper(settings, vault, lambda d: store.decide(*d), take))
+        assert set(first) == {key("staff", n) for n in range(1, 4)}
+        assert first[key("staff", 2)] == "Team B"
+        assert first[key("staff", 1)].startswith("Op ")
+        inbox.put([seal_entries(settings, [entry(9, operator=9)])])
+        take = take_from_journal(settings)  # after a restart
+        later = steps(Keeper(settings, vault, lambda d: store.decide(*d), take))
+        assert len(later) == len(set(later.values())) == 4
+        assert {k: later[k] for k in first} == first
+        assert len(store.sql("SELECT * FROM decision")) == 4
+
+
 def test_identities_expire_by_themselves(settings: Settings) -> None:
     """The setting counts from the exam; the day is looked at once a day and at the start."""
     short = settings.model_copy(update={"identity_retention_days": 365})
