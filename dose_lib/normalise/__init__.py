@@ -20,6 +20,7 @@ from dose_lib.normalise.projection import members, name_projection, projections
 from dose_lib.normalise.regions import body_regions
 from dose_lib.normalise.site import DeviceRule, LearnedName, SiteFacts, mapping_key, read_site
 from dose_lib.normalise.texts import Wording, text_key, wordings
+from dose_lib.normalise.unit import unit_key, with_unit_key
 from dose_lib.records import Device, Identity, Issue, Part, Severity, XRayEvent
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "read_site",
     "text_key",
     "to_utc",
+    "unit_key",
     "wordings",
 ]
 
@@ -106,7 +108,7 @@ def normalise_part(part: Part, site: SiteFacts, identity: Identity | None = None
         Where given, names and IDs of phantoms are recognised too; nothing of it is kept.
     """
     part = judge_patient(part, site, identity)
-    device, zone = place_device(part.device, site)
+    device, zone = place_device(with_unit_key(part.device, site), site)
     utc = to_utc(part.started_at, site.timezone, zone)
     naming = name_part(part, site)
     kept = tuple(i for i in part.issues if i.rule not in _RULES)

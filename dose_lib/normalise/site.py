@@ -58,7 +58,7 @@ class SiteFacts(NamedTuple):
     `procedures` maps a text's key or ``SCHEME:code``, with ``CT|`` before it where it holds
     for one modality, to a procedure name, or to an empty one where the site wants none;
     `learned` the same keys to what was learned; `regions` the site's own procedure names to
-    their body region.
+    their body region; `units` the key of a device to that of the unit a person says it is.
     """
 
     timezone: str = "UTC"
@@ -67,6 +67,7 @@ class SiteFacts(NamedTuple):
     regions: Mapping[str, str] = {}
     not_patient_patterns: tuple[re.Pattern[str], ...] = ()
     learned: Mapping[str, LearnedName] = {}
+    units: Mapping[str, str] = {}
 
     def mapped(self, key: str, modality: Modality) -> str | None:
         """Name the site gave a text or code in this modality; "" for none, None for no word."""
@@ -103,7 +104,8 @@ def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFac
         Names the home folder; missing files are no error.
     decisions
         Decisions of kind ``device_name`` (subject: device key; payload: display_name, site,
-        room, timezone) and ``procedure_mapping`` (subject: text or SCHEME:code; payload:
+        room, timezone), ``device_link`` (subject: device key; payload: same_as, a device key
+        or null) and ``procedure_mapping`` (subject: text or SCHEME:code; payload:
         procedure_name, body_region, modality, is_revoked), oldest first; later ones and
         decisions win over the files, a person's over what was learned. A subset of the
         decisions gives the facts of an earlier day.
@@ -127,8 +129,15 @@ def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFac
     for decision in made:
         if decision.kind == "procedure_mapping":
             _take_mapping(decision, mapped, regions, learned)
+    units = {d.subject: d.payload.get("same_as") for d in made if d.kind == "device_link"}
     return SiteFacts(
-        settings.timezone, (*named.values(), *devices), mapped, regions, patterns, learned
+        settings.timezone,
+        (*named.values(), *devices),
+        mapped,
+        regions,
+        patterns,
+        learned,
+        {key: str(unit) for key, unit in units.items() if unit},
     )
 
 

@@ -6,14 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from dose_lib.errors import UsageError, did_you_mean
-from dose_lib.records import Decision, FindingState
+from dose_lib.records import Decision, FindingState, Modality
 from dose_lib.vault.payloads import PAYLOADS, SUBJECTS
 
 MAX_PAYLOAD_BYTES = 20_000
@@ -45,10 +45,42 @@ class OperatorCodePayload(_Payload):
 
 
 class ProcedureMappingPayload(_Payload):
-    """The standard procedure behind a study description, code or protocol of the site."""
+    """The standard procedure behind a study description, code or protocol of the site.
 
-    procedure_name: str = Field(min_length=1, max_length=80)
+    Without a name the exams are to have none. `origin` is ``learned`` where no person chose
+    the name; `is_revoked` takes an earlier mapping of the same subject back.
+    """
+
+    procedure_name: str | None = Field(None, min_length=1, max_length=80)
     body_region: str | None = Field(None, max_length=80)
+    modality: Modality | None = None
+    origin: Literal["person", "learned"] = "person"
+    confidence: float | None = Field(None, ge=0, le=1)
+    evidence: str | None = None
+    note: str | None = None
+    is_revoked: bool = False
+
+
+class DeviceLinkPayload(_Payload):
+    """Two device keys are one unit; null takes a link back."""
+
+    same_as: str | None = Field(max_length=40)
+    note: str | None = None
+
+
+class DeviceEventPayload(_Payload):
+    """Something that happened to a device, for its timeline."""
+
+    what: str = Field(min_length=1, max_length=200)
+    category: Literal["service", "part replaced", "protocol", "calibration", "test", "other"]
+    at: datetime
+    note: str | None = None
+
+
+class RenormalisePayload(_Payload):
+    """Names, sizes and derived doses of all stored exams are to be made anew."""
+
+    reason: str | None = None
 
 
 class CommentPayload(_Payload):
@@ -66,11 +98,15 @@ class OpenPayload(BaseModel):
 
 KINDS: Mapping[str, type[BaseModel]] = {
     "comment": CommentPayload,
+    "device_event": DeviceEventPayload,
+    "device_link": DeviceLinkPayload,
     "device_name": DeviceNamePayload,
+    "drl_adoption": OpenPayload,
     "drl_sign_off": OpenPayload,
     "finding_state": FindingStatePayload,
     "operator_code": OperatorCodePayload,
     "procedure_mapping": ProcedureMappingPayload,
+    "renormalise": RenormalisePayload,
     # Decisions about people come from the vault, which also says what they may hold.
     **PAYLOADS,
 }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import batched
 from typing import Any
 
 import duckdb
@@ -18,10 +17,11 @@ import msgspec
 from dose_lib.normalise.texts import text_key
 from dose_lib.records import Decision
 from dose_lib.store.decision import decision_id
-from dose_lib.store.units import LINK, link_units
-from dose_lib.store.write import Rules, remake
+from dose_lib.store.making import Rules
+from dose_lib.store.write import remake
 
 MAPPING = "procedure_mapping"
+LINK = "device_link"
 RENORMALISE = "renormalise"
 KINDS = (MAPPING, LINK, RENORMALISE)
 BATCH = 200  # studies a transaction: others may write in between
@@ -64,13 +64,15 @@ def studies_of(con: duckdb.DuckDBPyConnection, given: Sequence[Decision]) -> lis
     if any(d.kind == RENORMALISE for d in given):
         return _column(con, "SELECT DISTINCT study_uid FROM part ORDER BY study_uid")
     found: set[str] = set()
-    for decision in (d for d in given if d.kind == LINK):
-        touched = sorted(link_units(con, decision))
+    links = [d for d in given if d.kind == LINK]
+    if links:
+        # Both ends: a link that is taken back concerns the exams under the other key.
+        ends = {str(e) for d in decisions_of(con, LINK) for e in (d.subject, d.payload["same_as"])}
         query = "SELECT DISTINCT study_uid FROM part WHERE device_key IN (SELECT unnest(?))"
-        found |= set(_column(con, query, [touched]))
+        found |= set(_column(con, query, [sorted(ends)]))
     mappings = [d for d in given if d.kind == MAPPING]
     if mappings:
-        found |= _mapped(con, {text_key(d.subject) for d in mappings}, mappings)
+        found |= set(_mapped(con, {text_key(d.subject) for d in mappings}, mappings))
     return sorted(found)
 
 
@@ -131,6 +133,13 @@ def mark_applied(
     con.executemany("INSERT INTO applied_decision VALUES (?, ?, ?)", rows)
 
 
-def in_batches(studies: Sequence[str], step: Callable[[Sequence[str]], int]) -> int:
-    """Sum of what `step` changed, some studies at a time."""
-    return sum(step(some) for some in batched(studies, BATCH))
+def in_batches(
+    studies: Sequence[str], step: Callable[[Sequence[str]], int], stop: Callable[[], bool]
+) -> int | None:
+    """Sum of what `step` changed, some studies at a time; None if it was stopped in between."""
+    changed = 0
+    for start in range(0, len(studies), BATCH):
+        if stop():
+            return None
+        changed += step(studies[start : start + BATCH])
+    return changed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -19,19 +21,28 @@ from dose_lib.records import Decision, Finding, Part
 from dose_lib.settings import Settings
 from dose_lib.store import decision as decisions
 from dose_lib.store import findings as finding_rows
-from dose_lib.store import journal
+from dose_lib.store import journal, naming
 from dose_lib.store.engine import open_file
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
+from dose_lib.store.making import Merge, Normalise, Rules, parts_of
 from dose_lib.store.migrate import migrate
 from dose_lib.store.people import apply_people, people_decisions
-from dose_lib.store.write import Merge, Normalise, Rules, commit, insert_rows, parts_of
+from dose_lib.store.write import commit, insert_rows
 from dose_lib.vault.groups import KINDS as PEOPLE
+from dose_lib.vault.groups import Forgotten
 
 if TYPE_CHECKING:
     from dose_lib.store.serve import Service
 
+log = logging.getLogger(__name__)
+
 Clock = Callable[[], datetime]
+
+
+def _say_if_failed(done: Future[int | None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("decisions about names are not applied yet", extra={"reason": str(error)})
 
 
 def _now() -> datetime:
@@ -61,6 +72,8 @@ class Store:
         self._clock = clock
         self._lock = threading.RLock()
         self._service: Service | None = None
+        self._background: ThreadPoolExecutor | None = None
+        self._closing = threading.Event()
 
     @classmethod
     def open(
@@ -79,8 +92,9 @@ class Store:
         settings
             Of the installation.
         merge, normalise
-            The report-set rules and the site's naming; default `dose_lib.merge` and
-            `dose_lib.normalise` with the site's tables.
+            The report-set rules and the site's naming; default `dose_lib.merge`, and
+            `dose_lib.normalise` with the site's tables and decisions. With a naming of one's
+            own nothing is derived, and decisions about names change nothing.
         clock
             Gives the time, with zone.
         path
@@ -101,12 +115,17 @@ class Store:
             file.chmod(0o600)
             migrate(con)
             _prepare(con, settings)
-            rules = Rules(merge or _default_merge(), normalise or _default_normalise(settings))
+            if normalise is None:
+                rules = site_rules(settings, con, merge or _default_merge())
+            else:
+                rules = Rules(merge or _default_merge(), normalise)
             store = cls(con, settings, rules, clock, file)
             store._take_in_journal()
+            store._renew_rules()
         except BaseException:
             con.close()
             raise
+        store.apply_decisions()
         return store
 
     def _take_in_journal(self) -> None:
@@ -158,7 +177,44 @@ class Store:
             if any(d.kind in PEOPLE for d in kept):
                 self._forget()
             journal.append(journal.journal_file(self.path), kept)
-            return kept
+        if any(d.kind in naming.KINDS or d.kind == "device_name" for d in kept):
+            self._keep_to_names()
+        return kept
+
+    def _keep_to_names(self) -> None:
+        """Name what arrives by the new decisions at once; what is stored, beside other work."""
+        self._renew_rules()
+        if self._background is None:
+            self.apply_decisions()
+        else:
+            self._background.submit(self.apply_decisions).add_done_callback(_say_if_failed)
+
+    def _renew_rules(self) -> None:
+        if self._rules.has_site:
+            with self._lock:
+                rules = self._rules
+                self._rules = site_rules(self.settings, self._con, rules.merge, rules.gone)
+
+    def apply_decisions(self) -> int | None:
+        """Make stored parts obey the decisions about names; returns how many were renamed.
+
+        Some studies a transaction, so that others may write in between. None where closing
+        the store interrupted it: the next start goes on with it.
+        """
+        if not self._rules.has_site:
+            return 0
+        with self._lock:
+            given = naming.pending(self._con)
+            studies = naming.studies_of(self._con, given) if given else []
+        changed = naming.in_batches(studies, self._rename, self._closing.is_set)
+        if given and changed is not None:
+            with self._transaction():
+                naming.mark_applied(self._con, given, changed, self._clock())
+        return changed
+
+    def _rename(self, studies: Sequence[str]) -> int:
+        with self._transaction():
+            return naming.rename(self._con, studies, self._rules, self._clock())
 
     def _forget(self) -> None:
         """Apply decisions about people, and keep to them from now on."""
@@ -215,6 +271,7 @@ class Store:
 
         with self._lock:
             self._service = start(self, self._con, is_dedicated=is_dedicated)
+            self._background = ThreadPoolExecutor(1, thread_name_prefix="store names")
             return self._service
 
     @property
@@ -229,6 +286,10 @@ class Store:
 
     def close(self) -> None:
         """Stop serving and close the file; all that was committed is in it."""
+        self._closing.set()
+        if self._background is not None:
+            self._background.shutdown(cancel_futures=True)
+            self._background = None
         with self._lock:
             if self._service is not None:
                 self._service.stop()
@@ -277,8 +338,23 @@ def _default_merge() -> Merge:
     return merge
 
 
-def _default_normalise(settings: Settings) -> Normalise:
+def site_rules(
+    settings: Settings,
+    con: duckdb.DuckDBPyConnection,
+    merge: Merge,
+    gone: Forgotten | None = None,
+) -> Rules:
+    """The site's steps by its files and by the decisions in the store."""
+    from dose_lib.derived import derive_part, dose_factors
     from dose_lib.normalise import normalise_part, read_site
 
-    site = read_site(settings)
-    return lambda part: normalise_part(part, site)
+    site = read_site(settings, naming.decisions_of(con, *naming.KINDS, "device_name"))
+    factors = dose_factors(settings.effective_dose_factors)
+    adult = settings.child_age_y
+    return Rules(
+        merge,
+        lambda part: normalise_part(part, site),
+        gone or Forgotten({}, {}),
+        lambda part, others: derive_part(part, others, factors=factors, adult_age_y=adult),
+        adult,
+    )

@@ -77,7 +77,7 @@ def _erase(con: duckdb.DuckDBPyConnection, gone: Forgotten) -> None:
             "SELECT DISTINCT sha256 FROM reading WHERE part_key IN (SELECT unnest(?))", [parts]
         ).fetchall()
     ]
-    for table in (*_PART_TABLES, "reading", "finding"):
+    for table in (*_PART_TABLES, "former_name", "reading", "finding"):
         con.execute(f"DELETE FROM {table} WHERE part_key IN (SELECT unnest(?))", [parts])  # noqa: S608 - a constant
     # The receipt stays, since every object received is accounted for; what it was does not.
     con.execute(

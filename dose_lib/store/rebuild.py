@@ -25,9 +25,9 @@ from dose_lib.store import journal
 from dose_lib.store.backup import put_in_place
 from dose_lib.store.engine import open_file
 from dose_lib.store.ledger import Incoming
+from dose_lib.store.making import Merge, Normalise
 from dose_lib.store.owner import Store
 from dose_lib.store.reading import unpack_part
-from dose_lib.store.write import Merge, Normalise
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,11 @@ def _carry(store: Store, former: _Former) -> int:
         read |= {i.receipt_id for i in batch}
     store.take_over("object", former.rows("object", "receipt_id", missing - read))
     store.take_over("finding", former.rows("finding"))
+    store.take_over("former_name", former.rows("former_name"))
     return len(missing)
+
+
+_HAS_TABLE = "SELECT 1 FROM duckdb_tables() WHERE table_name = ?"
 
 
 class _Former:
@@ -219,7 +223,9 @@ class _Former:
             yield Incoming(**given, parts=tuple(unpack_part(r) for r in records))
 
     def rows(self, table: str, key: str | None = None, values: set[str] | None = None) -> pa.Table:
-        """Rows of a table as they are; of the given keys only, if there are any."""
+        """Rows of a table as they are; of the given keys only; none of a table it did not have."""
+        if not self._con.execute(_HAS_TABLE, [table]).fetchall():
+            return pa.table({})
         if key is None:
             return self._con.execute(f"SELECT * FROM {table}").to_arrow_table()  # noqa: S608 - constants
         return self._con.execute(

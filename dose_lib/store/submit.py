@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +18,7 @@ from dose_lib.store.backup import Manifest, backup
 from dose_lib.store.decision import check_decision
 from dose_lib.store.endpoint import Endpoint, door_endpoint_file, read_endpoint
 from dose_lib.store.engine import missing
+from dose_lib.store.naming import KINDS as NAMING
 from dose_lib.store.owner import Store
 
 _PATIENCE_S = 8.0
@@ -51,7 +53,10 @@ def submit_decision(settings: Settings | None = None, *given: Decision) -> tuple
     """
     here = settings or load_settings()
     checked = tuple(check_decision(d) for d in given)
-    body = _ask_owner(here, "decisions", checked, lambda store: store.decide(*checked))
+    renames = any(d.kind in NAMING for d in checked)
+    body = _ask_owner(
+        here, "decisions", checked, lambda store: store.decide(*checked), renames=renames
+    )
     return msgspec.json.decode(body, type=tuple[Decision, ...])
 
 
@@ -74,16 +79,25 @@ def backup_store(folder: Path, settings: Settings | None = None) -> Manifest:
 
 
 def _ask_owner(
-    settings: Settings, what: str, content: object, directly: Callable[[Store], object]
+    settings: Settings,
+    what: str,
+    content: object,
+    directly: Callable[[Store], object],
+    *,
+    renames: bool = False,
 ) -> bytes:
-    """JSON of the answer, from the owner's door or done on the store opened here."""
+    """JSON of the answer, from the owner's door or done on the store opened here.
+
+    Where stored exams get other names, the store is opened with the site's own steps.
+    """
+    steps: dict[str, Any] = {} if renames else {"merge": tuple, "normalise": _as_it_is}
     until = time.monotonic() + _PATIENCE_S
     while True:
         endpoint = read_endpoint(door_endpoint_file(settings))
         try:
             if endpoint is not None:
                 return _post(endpoint, what, content)
-            with Store.open(settings, merge=tuple, normalise=_as_it_is) as store:
+            with Store.open(settings, **steps) as store:
                 return msgspec.json.encode(directly(store))
         except (StoreInUseError, ServiceError):
             # Between two starts of the owner; it will be back, or gone for good.

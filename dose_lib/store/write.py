@@ -8,7 +8,7 @@ an earlier one replaces it instead of being added to it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import duckdb
@@ -17,13 +17,11 @@ import pyarrow as pa
 
 from dose_lib.records import Part
 from dose_lib.store.ledger import Incoming, Outcome, Status, statuses_of_set, verdict
+from dose_lib.store.making import Reading, Rules, make_parts, stored_readings
 from dose_lib.store.people import ERASED, is_forgotten
-from dose_lib.store.reading import clean_part, finite_part, pack_part, pack_trace, unpack_part
+from dose_lib.store.reading import clean_part, pack_part, pack_trace
 from dose_lib.store.rows import Row, arrow_table, part_rows
-from dose_lib.vault.groups import Forgotten
-
-Merge = Callable[[Iterable[Part]], tuple[Part, ...]]
-Normalise = Callable[[Part], Part]
+from dose_lib.store.sizes import borrowers
 
 PART_TABLES = ("part", "event", "administration", "estimate", "issue", "provenance")
 
@@ -59,23 +57,6 @@ _READING = pa.schema(
 _PROVENANCE = pa.schema(
     [("part_key", pa.string()), ("sop_instance_uid", pa.string()), ("trace", pa.binary())]
 )
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """One part as one object said it, with the receipt that brought the object."""
-
-    part: Part
-    sha256: str
-    receipt_id: str
-    received_at: datetime
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What the writer applies: report-set rules, the site's names, what is to be forgotten."""
-
-    merge: Merge
-    normalise: Normalise
-    gone: Forgotten = Forgotten({}, {})
 
 
 def commit(
@@ -244,50 +225,29 @@ def _merge_studies(
 ) -> dict[str, tuple[Part, ...]]:
     """Write the readings, make the parts of their studies anew, and return them by study."""
     studies = list(fresh)
-    readings = _stored_readings(con, studies)
+    readings = stored_readings(con, studies)
     insert_rows(con, "reading", _reading_rows(r for rs in fresh.values() for r in rs))
     _delete_parts(con, [s for s in studies if s in readings])
-    merged: dict[str, tuple[Part, ...]] = {}
-    first: dict[str, datetime] = {}
-    for study, new in fresh.items():
-        together = [*readings.get(study, ()), *new]
-        united = rules.merge(r.part for r in together)
-        merged[study] = tuple(finite_part(rules.normalise(p)) for p in united)
-        arrived = {r.sha256: r.received_at for r in reversed(together)}
-        for part in merged[study]:
-            times = [arrived[s.sha256] for s in part.sources if s.sha256 in arrived]
-            first[part.part_key] = min(times or arrived.values())
-    write_parts(con, [p for parts in merged.values() for p in parts], first)
-    _settle_earlier(con, merged, [r for rs in readings.values() for r in rs])
-    return merged
+    together = {study: [*readings.get(study, ()), *new] for study, new in fresh.items()}
+    made = make_parts(con, together, rules)
+    write_parts(con, made.parts, made.received_at)
+    if rules.derive is not None:
+        # A weight that came in may be lent to other studies of the patient.
+        remake(con, borrowers(con, made.parts, rules.adult_age_y), rules)
+    _settle_earlier(con, made.by_study, [r for rs in readings.values() for r in rs])
+    return made.by_study
 
 
-def parts_of(
-    con: duckdb.DuckDBPyConnection, part_keys: Sequence[str], rules: Rules
-) -> tuple[Part, ...]:
-    """Parts as they stand, made anew from the readings of their studies."""
-    rows = con.execute(
-        "SELECT DISTINCT study_uid FROM reading WHERE part_key IN (SELECT unnest(?))",
-        [list(part_keys)],
-    ).fetchall()
-    readings = _stored_readings(con, [study for (study,) in rows])
-    merged = (rules.merge(r.part for r in some) for some in readings.values())
-    wanted = set(part_keys)
-    return tuple(rules.normalise(p) for parts in merged for p in parts if p.part_key in wanted)
-
-
-def _stored_readings(
-    con: duckdb.DuckDBPyConnection, studies: Sequence[str]
-) -> dict[str, list[Reading]]:
-    rows = con.execute(
-        "SELECT study_uid, sha256, receipt_id, received_at, record FROM reading"
-        " WHERE study_uid IN (SELECT unnest(?)) ORDER BY received_at, sha256, part_key",
-        [list(studies)],
-    ).fetchall()
-    found: dict[str, list[Reading]] = defaultdict(list)
-    for study, sha256, receipt, received_at, record in rows:
-        found[study].append(Reading(unpack_part(record), sha256, receipt, received_at))
-    return found
+def remake(
+    con: duckdb.DuckDBPyConnection, studies: Sequence[str], rules: Rules
+) -> dict[str, tuple[Part, ...]]:
+    """Make the parts of stored studies anew from their readings, and return them by study."""
+    if not studies:
+        return {}
+    made = make_parts(con, stored_readings(con, studies), rules)
+    _delete_parts(con, list(made.by_study))
+    write_parts(con, made.parts, made.received_at)
+    return made.by_study
 
 
 def _reading_rows(readings: Iterable[Reading]) -> pa.Table:
