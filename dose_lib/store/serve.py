@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 
 # Address space beyond DuckDB's memory: stacks and heaps of the server's threads.
-_HEADROOM_BYTES = 2 << 30
+_HEADROOM_BYTES = 1 << 30
 
 _ADMITS = """
     CREATE OR REPLACE MACRO dose_admits(session_id, query) AS

@@ -13,7 +13,7 @@ import duckdb
 import psutil
 
 _PERIOD_S = 0.05
-_LEAST_BYTES = 512 << 20
+_LEAST_BYTES = 256 << 20
 
 
 class Verdict:
