@@ -188,6 +188,11 @@ class Settings(BaseModel):
         return self.home / "spool"
 
     @property
+    def steps_dir(self) -> Path:
+        """Performed procedure steps under way, as their messages left them; mode 0700."""
+        return self.home / "steps"
+
+    @property
     def archive_dir(self) -> Path:
         """Every object that was read, with its sidecar."""
         return self.home / "archive"

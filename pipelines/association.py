@@ -242,7 +242,8 @@ class StoringProvider(DULServiceProvider):
 
     def _hand_over(self, context: int, fragment: bytes) -> None:
         primitive = P_DATA()
-        primitive.presentation_data_value_list = [(context, fragment)]
+        # pynetdicom insists on a list, whatever its annotation says.
+        primitive.presentation_data_value_list = [[context, fragment]]  # type: ignore[list-item]
         self.assoc.dimse.receive_primitive(primitive)
 
     def _answer(self, message: Message) -> None:

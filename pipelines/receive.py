@@ -36,6 +36,7 @@ from pipelines.message import CANNOT_PROCESS, OUT_OF_RESOURCES, SUCCESS, Answer
 from pipelines.peers import Peers
 from pipelines.process import Stop, run_part
 from pipelines.spool import Spool
+from pipelines.steps import PERFORMED_STEP, Steps, handlers
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Receiver:
         self.spool = spool or Spool(
             settings.spool_dir, reserve_bytes=settings.spool_reserve_mb * 1_000_000
         )
+        self.steps = Steps(settings.steps_dir, self.spool)
         self._peers = Peers(settings.dicom_peers, settings.run_dir / "pending_peers.json")
         self._tls = _tls_context(settings)
         self._lock = threading.Lock()
@@ -156,7 +158,7 @@ class Receiver:
     def _listen(self) -> _Server:
         s = self._settings
         try:
-            return _Server(self, s, [(evt.EVT_REQUESTED, self._admit)])
+            return _Server(self, s, [(evt.EVT_REQUESTED, self._admit), *handlers(self.steps)])
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUseError(
@@ -303,7 +305,7 @@ def _entity(settings: Settings) -> AE:
 
 def _contexts() -> list[PresentationContext]:
     contexts = [build_context(uid, ALL_TRANSFER_SYNTAXES) for uid in DOSE_CLASSES]
-    return [build_context(Verification), *contexts]
+    return [build_context(Verification), build_context(PERFORMED_STEP), *contexts]
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext | None:
@@ -332,6 +334,7 @@ def serve(settings: Settings, stop: Stop) -> None:
     """Listen until `stop` is set."""
     with Receiver(settings) as receiver:
         receiver.spool.sweep()
+        receiver.steps.sweep()
         with Heartbeat(settings.run_dir, PART, receiver.facts):
             stop.wait()
 

@@ -17,8 +17,9 @@ import msgspec
 import dose_lib
 from dose_lib import Settings, load_settings
 from dose_lib.dicom.identify import ObjectHead, peek
+from dose_lib.errors import NoDoseError
 from dose_lib.normalise import SiteFacts, judge_patient, read_site
-from dose_lib.records import Finding, Part
+from dose_lib.records import Finding, Part, SourceKind, StepStatus
 from dose_lib.store import site_key
 from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
@@ -113,6 +114,8 @@ class Worker:
     def _parts(self, arrival: Arrival) -> tuple[tuple[Part, ...], bytes]:
         parts, identity = dose_lib.read_bytes(arrival.data, site_key=self._key)
         receipt = arrival.receipt
+        if all(_is_under_way(p) for p in parts):
+            raise NoDoseError("a performed procedure step in progress; its end will tell the dose")
         entry = VaultEntry.of(
             parts, identity, sha256=receipt.sha256, received_at=receipt.received_at
         )
@@ -138,6 +141,11 @@ class Worker:
             else:
                 findings.extend(found)
         return Detected(batch=request.batch, findings=tuple(findings), failures=tuple(failures))
+
+
+def _is_under_way(part: Part) -> bool:
+    is_step = part.sources[0].kind is SourceKind.MPPS
+    return is_step and part.performed_step_status is StepStatus.IN_PROGRESS
 
 
 def serve(connection: Connection, home: str) -> None:
