@@ -118,6 +118,9 @@ def merge_events(readings: Sequence[tuple[int, Part]]) -> Merged:
     spans = [_span(part) for _, part in readings if rank(part.sources[0]) < 2]
     for source, part in readings:
         is_image = part.sources[0].kind is SourceKind.IMAGE_HEADER
+        if _is_told_better(part, readings):
+            issues.append(issue_of("step_exposures_not_counted", source, None))
+            continue
         for position, event in enumerate(part.events):
             placed = Placed(source, position, event, part)
             group = index.find(placed)
@@ -132,6 +135,19 @@ def merge_events(readings: Sequence[tuple[int, Part]]) -> Merged:
     events = _with_ordinals(_unite(g, issues) for g in groups)
     places = {(m.source, m.position): n for n, group in enumerate(groups) for m in group.members}
     return Merged(tuple(events), places, tuple(issues))
+
+
+def _is_told_better(part: Part, readings: Sequence[tuple[int, Part]]) -> bool:
+    """True for a step whose exposures cannot be matched to those that other objects have.
+
+    The retired dose module (PS3.3 C.4.16) lists exposures without time or UID.
+    """
+    source = part.sources[0]
+    if source.kind is not SourceKind.MPPS or not part.events:
+        return False
+    if not all(e.started_at is None and is_stand_in(e.event_uid, source) for e in part.events):
+        return False
+    return any(p.events for _, p in readings if p.sources[0].kind is not SourceKind.MPPS)
 
 
 def _span(part: Part) -> tuple[datetime, datetime]:

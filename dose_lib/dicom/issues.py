@@ -95,6 +95,9 @@ KINDS = {
     "event_not_in_report": Kind(
         _INFO, "An image is of an exposure that the report of its time does not name; not counted."
     ),
+    "step_exposures_not_counted": Kind(
+        _INFO, "Exposures of a procedure step name no time; those of other objects count instead."
+    ),
     "totals_summed": Kind(
         _INFO, "The exam's reports continue one another; their totals are added up."
     ),
