@@ -81,6 +81,16 @@ class Settings(BaseModel):
         description="Callers that may send, each as `AE@address` or `AE@10.1.2.0/24` (`*` is any"
         " AE title); empty: any caller, on loopback only.",
     )
+    dicom_image_peers: tuple[str, ...] = Field(
+        (),
+        description="Callers whose images are taken beside their reports, as in `dicom_peers`;"
+        " headers only, the pixels are dropped on arrival.",
+    )
+    dicom_image_answer: Literal["warning", "success"] = Field(
+        "warning",
+        description="Answer to such an image: warning 0xB006 (elements discarded), or success for"
+        " senders that take a warning for a failure.",
+    )
     dicom_tls_certificate: Path | None = Field(
         None, description="Certificate chain (PEM) of the DICOM listener; unset: no TLS."
     )
@@ -150,7 +160,7 @@ class Settings(BaseModel):
     )
     llm_timeout_s: float = Field(20.0, gt=0, description="Seconds to wait for the chat model.")
 
-    @field_validator("dicom_peers", mode="before")
+    @field_validator("dicom_peers", "dicom_image_peers", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         """A list from the environment is one text with commas."""

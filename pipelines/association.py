@@ -30,8 +30,11 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
+from pipelines.classes import IMAGE_CLASSES
+from pipelines.headers import HeaderStream
 from pipelines.message import (
     C_ECHO_RQ,
+    C_STORE_RQ,
     MAX_OTHER,
     MISTYPED,
     OUT_OF_RESOURCES,
@@ -52,7 +55,10 @@ _WAIT_S = 0.5
 
 
 class StoreRequest(msgspec.Struct, frozen=True):
-    """One object offered by C-STORE, as it came over the wire."""
+    """One object offered by C-STORE, as it came over the wire.
+
+    `is_cut` is true for an image whose pixels were dropped.
+    """
 
     caller: str
     called: str
@@ -61,6 +67,7 @@ class StoreRequest(msgspec.Struct, frozen=True):
     sop_instance_uid: str
     transfer_syntax: str
     dataset: bytes
+    is_cut: bool = False
 
 
 StoreHandler = Callable[[StoreRequest], Answer]
@@ -231,7 +238,10 @@ class StoringProvider(DULServiceProvider):
 
     def _take_fragment(self, context: int, control: int, fragment: bytes) -> None:
         message = self._message
+        had_command = message.elements is not None
         message.add(context, control, fragment, self._max_object)
+        if message.elements is not None and not had_command:
+            self._prepare(message)
         if message.is_foreign:
             # Everything but C-STORE and C-ECHO is pynetdicom's, fragment by fragment.
             self._hand_over(context, message.take_unread(control, fragment))
@@ -239,6 +249,14 @@ class StoringProvider(DULServiceProvider):
             self._answer(message)
         if message.is_complete:
             self._message = Message()
+
+    def _prepare(self, message: Message) -> None:
+        """Of an image the header alone is kept, from its first byte on."""
+        if message.field == C_STORE_RQ and message.text(SOP_CLASS) in IMAGE_CLASSES:
+            message.header = HeaderStream(self._syntax_of(message))
+
+    def _syntax_of(self, message: Message) -> str:
+        return str(self.assoc._accepted_cx[message.context].transfer_syntax[0])
 
     def _hand_over(self, context: int, fragment: bytes) -> None:
         primitive = P_DATA()
@@ -260,15 +278,16 @@ class StoringProvider(DULServiceProvider):
 
     def _request(self, message: Message) -> StoreRequest:
         peer = self.assoc.requestor
-        agreed = self.assoc._accepted_cx[message.context]
+        data_set = message.data_set
         return StoreRequest(
             caller=peer.ae_title.strip(),
             called=peer.primitive.called_ae_title.strip() if peer.primitive else "",
             address=peer.address or "",
             sop_class=message.text(SOP_CLASS),
             sop_instance_uid=message.text(SOP_INSTANCE),
-            transfer_syntax=str(agreed.transfer_syntax[0]),
-            dataset=b"".join(message.pieces),
+            transfer_syntax=self._syntax_of(message),
+            dataset=data_set,
+            is_cut=message.header is not None and message.header.has_dropped,
         )
 
 

@@ -6,8 +6,11 @@ import struct
 
 import msgspec
 
+from pipelines.headers import HeaderStream
+
 C_STORE_RQ, C_ECHO_RQ = 0x0001, 0x0030
 SUCCESS = 0x0000
+ELEMENTS_DISCARDED = 0xB006  # PS3.4 table B.2-1: a warning; stored, and not all of it
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1: the sender may try again
 CANNOT_PROCESS = 0x0110  # PS3.7 C.5.23 processing failure
 MISTYPED = 0x0212  # PS3.7 C.5.14
@@ -42,6 +45,7 @@ class Message:
         self.command = b""
         self.elements: dict[int, bytes] | None = None
         self.pieces: list[bytes] = []
+        self.header: HeaderStream | None = None  # of an image: all that is kept of it
         self.size = 0
         self.is_complete = self.is_too_large = False
 
@@ -83,6 +87,10 @@ class Message:
             self.is_complete = not self.has_data_set
 
     def _add_data(self, fragment: bytes, limit: int) -> None:
+        if self.header is not None:
+            self.header.feed(fragment)
+            self.size = len(self.header.content)
+            fragment = b""
         self.size += len(fragment)
         if self.is_foreign:
             if self.size > MAX_OTHER:
@@ -90,8 +98,14 @@ class Message:
         elif self.size > limit:
             self.is_too_large = True
             self.pieces.clear()
-        else:
+            self.header = None
+        elif fragment:
             self.pieces.append(fragment)
+
+    @property
+    def data_set(self) -> bytes:
+        """What is kept of the data set."""
+        return self.header.finish() if self.header is not None else b"".join(self.pieces)
 
     def take_unread(self, control: int, fragment: bytes) -> bytes:
         """What pynetdicom has not seen of this message: control header and fragment."""

@@ -99,6 +99,10 @@ class Peers:
         """True if the caller may send."""
         return not self._allowed or any(p.is_match(ae_title, address) for p in self._allowed)
 
+    def is_named(self, ae_title: str, address: str) -> bool:
+        """True if the list names the caller; an empty list names nobody."""
+        return any(p.is_match(ae_title, address) for p in self._allowed)
+
     def note_refusal(self, ae_title: str, address: str) -> None:
         """Keep a refused caller as a pending device."""
         log.warning("unknown caller refused", extra={"caller": ae_title, "address": address})

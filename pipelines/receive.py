@@ -13,12 +13,11 @@ import socket
 import ssl
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, _config, evt
-from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom import AE, _config, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dose_lib import Settings
@@ -30,32 +29,25 @@ from dose_lib.errors import (
     SettingsError,
 )
 from pipelines.association import StoreRequest, StoringProvider, equip
+from pipelines.classes import contexts, image_contexts
 from pipelines.envelope import make_receipt, part10
 from pipelines.heartbeat import Heartbeat, Value
-from pipelines.message import CANNOT_PROCESS, OUT_OF_RESOURCES, SUCCESS, Answer
+from pipelines.message import (
+    CANNOT_PROCESS,
+    ELEMENTS_DISCARDED,
+    OUT_OF_RESOURCES,
+    SUCCESS,
+    Answer,
+)
 from pipelines.peers import Peers
 from pipelines.process import Stop, run_part
 from pipelines.spool import Spool
-from pipelines.steps import PERFORMED_STEP, Steps, handlers
+from pipelines.steps import Steps, handlers
 
 log = logging.getLogger(__name__)
 
 PART = "receiver"
 
-_SR = "1.2.840.10008.5.1.4.1.1.88."
-# Objects that carry dose, or say that one was rejected. Images are not among them.
-DOSE_CLASSES = {
-    _SR + "67": "X-Ray Radiation Dose SR",
-    _SR + "68": "Radiopharmaceutical Radiation Dose SR",
-    _SR + "73": "Patient Radiation Dose SR",
-    _SR + "76": "Enhanced X-Ray Radiation Dose SR",
-    _SR + "11": "Basic Text SR",
-    _SR + "22": "Enhanced SR",
-    _SR + "33": "Comprehensive SR",
-    _SR + "34": "Comprehensive 3D SR",
-    _SR + "35": "Extensible SR",
-    _SR + "59": "Key Object Selection Document",
-}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # PS3.8 table 9-21: permanent, by the service user, calling AE title not recognised
 _UNKNOWN_CALLER = (0x01, 0x01, 0x03)
@@ -87,6 +79,7 @@ class Receiver:
         )
         self.steps = Steps(settings.steps_dir, self.spool)
         self._peers = Peers(settings.dicom_peers, settings.run_dir / "pending_peers.json")
+        self._image_peers = Peers(settings.dicom_image_peers)
         self._tls = _tls_context(settings)
         self._lock = threading.Lock()
         self.counts = {"received": 0, "refused": 0, "bytes": 0, "callers_refused": 0}
@@ -148,6 +141,8 @@ class Receiver:
             log.exception("object refused", exc_info=error)
             return Answer(CANNOT_PROCESS, "the object could not be kept, try again later")
         self._count(received=1, bytes=len(data))
+        if request.is_cut and self._settings.dicom_image_answer == "warning":
+            return Answer(ELEMENTS_DISCARDED, "header kept, pixels dropped: no copy of the image")
         return Answer(SUCCESS)
 
     def _count(self, **more: int) -> None:
@@ -175,7 +170,10 @@ class Receiver:
             ) from error
 
     def _admit(self, event: Any) -> None:
-        """Refuse callers that are not on the allow-list, before anything is negotiated."""
+        """Refuse callers that are not on the allow-list, before anything is negotiated.
+
+        Those whose images are taken may propose images beside.
+        """
         association = event.assoc
         caller = association.requestor.primitive.calling_ae_title.strip()
         address = association.requestor.address
@@ -185,6 +183,8 @@ class Receiver:
             association.acse.send_reject(*_UNKNOWN_CALLER)
             association.is_rejected = True
             association.kill()
+        elif self._image_peers.is_named(caller, address):
+            association.acceptor.supported_contexts = [*contexts(), *image_contexts()]
 
 
 class _Handler(RequestHandler):
@@ -217,7 +217,7 @@ class _Server(ThreadedAssociationServer):
             _entity(settings),
             (settings.dicom_host, settings.dicom_port),
             settings.ae_title,
-            _contexts(),
+            contexts(),
             evt_handlers=handlers,
             request_handler=_Handler,
         )
@@ -262,7 +262,8 @@ class _Server(ThreadedAssociationServer):
             elif isinstance(association.dul, StoringProvider):
                 association.dul.give_up()
         for association in self.active_associations:
-            association.join(timeout=5.0)
+            with suppress(RuntimeError):  # accepted this instant, its thread not started yet
+                association.join(timeout=5.0)
 
 
 def check_exposure(settings: Settings) -> None:
@@ -301,11 +302,6 @@ def _entity(settings: Settings) -> AE:
     entity.network_timeout = entity.dimse_timeout = settings.dicom_timeout_s
     entity.acse_timeout = min(settings.dicom_timeout_s, 30.0)
     return entity
-
-
-def _contexts() -> list[PresentationContext]:
-    contexts = [build_context(uid, ALL_TRANSFER_SYNTAXES) for uid in DOSE_CLASSES]
-    return [build_context(Verification), build_context(PERFORMED_STEP), *contexts]
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext | None:

@@ -10,14 +10,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.sop_class import CTImageStorage, Verification, XRayRadiationDoseSRStorage
+from pynetdicom.sop_class import (
+    CTImageStorage,
+    StorageCommitmentPushModel,
+    Verification,
+    XRayRadiationDoseSRStorage,
+)
 
 from dose_lib.errors import PortInUseError, SettingsError
 from dose_lib.settings import Settings
@@ -115,6 +121,51 @@ def test_images_are_not_taken(receiver: Receiver) -> None:
         with pytest.raises(ValueError, match="No presentation context"):
             send(association, dose_report(sop_class=CT_IMAGE))
         assert send(association, dose_report()).Status == 0
+
+
+def ct_image(n: int = 1) -> Dataset:
+    image = dose_report(n, sop_class=CT_IMAGE)
+    image.CTDIvol = 7.5
+    image.PixelData = b"PIXELS" * 300_000
+    image["PixelData"].VR = "OW"
+    return image
+
+
+def with_images(settings: Settings, **more: object) -> Settings:
+    return settings.model_copy(update={"dicom_image_peers": ("CT*@127.0.0.1",), **more})
+
+
+@pytest.mark.parametrize(("answer", "status"), [("warning", 0xB006), ("success", 0x0000)])
+def test_images_of_named_peers_are_taken_without_pixels(
+    settings: Settings, answer: str, status: int
+) -> None:
+    """The answer says that this is no copy of the image, unless a sender cannot bear it."""
+    with Receiver(with_images(settings, dicom_image_answer=answer, max_object_mb=1)) as receiver:
+        with associate(receiver.port, caller="CT1") as association:
+            got = send(association, ct_image())
+            assert got.Status == status
+            assert ("no copy" in got.get("ErrorComment", "")) == (answer == "warning")
+            assert send(association, dose_report(2)).Status == 0
+        with associate(receiver.port, caller="MR1") as association:
+            assert CT_IMAGE in {c.abstract_syntax for c in association.rejected_contexts}
+        kept = [receiver.spool.load(p) for p in waiting(receiver)]
+    assert [b"PIXELS" in a.data for a in kept] == [False, False]
+    assert dcmread(BytesIO(kept[0].data)).CTDIvol == 7.5
+
+
+def test_storage_commitment_is_not_offered(settings: Settings) -> None:
+    """Nobody may delete because of us."""
+    with Receiver(with_images(settings)) as receiver:
+        entity = AE("CT1")
+        entity.add_requested_context(StorageCommitmentPushModel)
+        entity.add_requested_context(Verification)
+        association = entity.associate("127.0.0.1", receiver.port, ae_title="DOSELOOP")
+        refused = {c.abstract_syntax for c in association.rejected_contexts}
+        assert refused == {StorageCommitmentPushModel}
+        connection = association.dul.socket.socket if association.dul.socket else None
+        association.release()
+        if connection is not None:
+            connection.close()
 
 
 def test_too_large_an_object_is_refused_and_the_next_one_taken(settings: Settings) -> None:
