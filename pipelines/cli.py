@@ -10,13 +10,14 @@ import typer
 
 import dose_lib
 from dose_lib import DoseError
-from pipelines.commands import identities, objects, reports, service, simulation
+from pipelines.commands import collecting, identities, objects, reports, service, simulation
 from pipelines.commands.terminal import choose_home, err, help_of, say, show_error
 
 _EPILOG = (
     "Exit codes: 0 done; 1 a defect of DoseLoop; 2 wrong use or setting; 3 an object could not be "
     "read; 4 store; 5 no room; 6 service or port; 7 reference levels; 8 report; 9 question; "
-    "10 simulation; 11 identity vault; 12 look-up refused."
+    "10 simulation; 11 identity vault; 12 look-up refused; "
+    "13 collecting."
 )
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ for group, name, command in (
 ):
     group.command(name, help=help_of(command))(command)
 identities.add_to(app)
+collecting.add_to(app)
 
 
 def _version(wanted: bool) -> None:

@@ -17,6 +17,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "chromium": "chromium",
     "storescu": "dcmtk",
+    "dcmqrscp": "dcmtk",
+    "dcmmkdir": "dcmtk",
+    "wlmscpfs": "dcmtk",
+    "movescu": "dcmtk",
+    "findscu": "dcmtk",
     "dcmdump": "dcmtk",
     "dcmftest": "dcmtk",
     "echoscu": "dcmtk",

@@ -10,7 +10,10 @@ done <<LIST
 chromium chromium
 storescu dcmtk
 dciodvfy dicom3tools
+Orthanc orthanc
 LIST
+# A plugin is no program: Orthanc speaks DICOMweb only with it.
+[ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing="$missing orthanc-dicomweb"
 [ -z "$missing" ] && exit 0
 
 as_root=""
