@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dose_lib.compare.local import LocalLevel, LocalLevels, Method, local_levels
 from dose_lib.compare.practice import compare_practice, compare_task
 from dose_lib.compare.rule import Rule
 from dose_lib.compare.summary import Summary, median_rank, summarise
@@ -11,6 +12,9 @@ from dose_lib.compare.verdict import Status, Verdict, judge
 __all__ = [
     "COLUMNS",
     "Comparison",
+    "LocalLevel",
+    "LocalLevels",
+    "Method",
     "Rule",
     "Status",
     "Summary",
@@ -18,6 +22,7 @@ __all__ = [
     "compare_practice",
     "compare_task",
     "judge",
+    "local_levels",
     "median_rank",
     "summarise",
 ]

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
 
+from dose_lib.compare.exams import (
+    PER_PROJECTION,
+    Backend,
+    Exams,
+    Flags,
+    Scope,
+    read_exams,
+    read_exposures,
+    read_scans,
+)
 from dose_lib.compare.room import verdicts_of
 from dose_lib.compare.rule import Rule
 from dose_lib.compare.table import Comparison
 from dose_lib.compare.task import Task, fits_level, units_of, why_no_level
-from dose_lib.compare.values import (
-    Backend,
-    Exams,
-    Flags,
-    Scans,
-    Scope,
-    read_exams,
-    read_scans,
-)
 from dose_lib.compare.verdict import Status, Verdict
+from dose_lib.normalise import members, projections
 from dose_lib.reference import (
     Kind,
     Level,
@@ -35,7 +37,10 @@ from dose_lib.reference import (
 )
 from dose_lib.settings import Settings, load_settings
 
-QUANTITIES = (Quantity.DLP, Quantity.CTDI_VOL, Quantity.KAP, Quantity.KA_R, Quantity.FLUORO_TIME)
+QUANTITIES = (
+    Quantity.DLP, Quantity.CTDI_VOL, Quantity.KAP, Quantity.KA_R, Quantity.FLUORO_TIME,
+    Quantity.KA_E, Quantity.KA_I, Quantity.AGD,
+)  # fmt: skip
 
 
 def compare_practice(
@@ -54,6 +59,7 @@ def compare_practice(
     levels: Iterable[Level] | None = None,
     settings: Settings | None = None,
     minimum_n: int | None = None,
+    as_of: datetime | None = None,
 ) -> Comparison:
     """Medians of a practice against reference levels, by procedure, size band and room.
 
@@ -62,7 +68,7 @@ def compare_practice(
     con
         ibis backend of `dose_lib.connect` (or any with the views `studies` and `events`).
     procedure_name
-        One canonical procedure or several; all that occur by default.
+        One canonical procedure or projection, or several; all that occur by default.
     device, room, site
         Restrict the exams.
     start, end
@@ -74,21 +80,27 @@ def compare_practice(
     quantities
         Quantities to compare; those without exams of their modality give no rows.
     indication, contrast
-        Which of several levels of a procedure is meant.
+        Which of several levels of a procedure is meant. Without `contrast` each exam meets
+        the level of its own.
     levels, settings, minimum_n
         Library, installation and least n; by default those of this installation, with the
-        sign-offs that `con` knows.
+        sign-offs and adopted levels that `con` knows.
+    as_of
+        A moment with zone: the answer as it was then, by the exams that had arrived, the names
+        they had and the levels that were signed off or adopted.
 
     Returns
     -------
     Comparison
-        One verdict a procedure, quantity, band, level edition and unit. The unit is the room
-        (the device, where no room is known); where there are two or more, a row ``facility``
-        holds the median over their medians. Exams no level fits are rows of their own with
+        One verdict a procedure or projection, quantity, band, level edition and unit. The unit
+        is the room (the device, where no room is known); where a site has two or more, a row
+        ``facility`` holds the median over their medians. Exams no level fits are rows of their
+        own with
         the reason. Rules: ICRP 135, DESIGN §8, docs/comparison.md.
     """
     settings = settings or load_settings()
-    library = tuple(load_levels(settings, con=con) if levels is None else levels)
+    known = load_levels(settings, con=con, as_of=as_of) if levels is None else levels
+    library = tuple(known)
     rule = Rule(
         kind,
         settings.country,
@@ -98,32 +110,59 @@ def compare_practice(
         contrast,
         start,
         end,
+        as_of,
     )
     names = (procedure_name,) if isinstance(procedure_name, str) else procedure_name
-    scope = Scope(None if names is None else tuple(names), device, room, site, rule.first_day, end)
     wanted = tuple(Quantity(q) for q in quantities)
+    chosen = None if names is None else tuple(names)
+    scope = Scope(chosen, device, room, site, rule.first_day, end, as_of)
+    tasks = (
+        *_exam_tasks(con, scope, wanted, rule, library),
+        *_shot_tasks(con, scope, wanted, rule),
+    )
+    return Comparison(tuple(v for task in tasks for v in compare_task(task, library)), rule)
+
+
+def _exam_tasks(
+    con: Backend, scope: Scope, wanted: Sequence[Quantity], rule: Rule, library: Sequence[Level]
+) -> Iterator[Task]:
+    """Comparisons of whole exams, by procedure and quantity."""
     exams = read_exams(con, scope)
     scans = read_scans(con, scope, exams) if _asks_scans(wanted, library) else None
-    tasks = _tasks(exams, scans, wanted, rule)
-    return Comparison(tuple(v for task in tasks for v in compare_task(task, library)), rule)
+    for name, rows in _by_procedure(exams):
+        mine = exams.take(rows)
+        units, unit_of = units_of(mine)
+        own_scans = None if scans is None else scans.take(rows)
+        for quantity in wanted:
+            yield Task(name, quantity, mine, own_scans, units, unit_of, rule)
+
+
+def _shot_tasks(
+    con: Backend, scope: Scope, wanted: Sequence[Quantity], rule: Rule
+) -> Iterator[Task]:
+    """Comparisons of exposures, by projection or group of projections and quantity."""
+    if not set(wanted) & set(PER_PROJECTION):
+        return
+    names = scope.procedures
+    if names is not None:
+        inside = tuple(m for n in names for m in members(n) if n in projections())
+        if not inside:
+            return
+        scope = scope._replace(procedures=inside)
+    shots = read_exposures(con, scope)
+    for name in names or projections():
+        rows = np.flatnonzero(np.isin(shots.procedure_name.astype(str), members(name)))
+        if not rows.size:
+            continue
+        mine = shots.take(rows)
+        units, unit_of = units_of(mine)
+        for quantity in wanted:
+            yield Task(name, quantity, mine, None, units, unit_of, rule, is_projection=True)
 
 
 def _asks_scans(wanted: Sequence[Quantity], library: Sequence[Level]) -> bool:
     by_scan = (Per.SCAN, Per.ACQUISITION)
     return any(x.quantity in wanted and x.modality == "CT" and x.per in by_scan for x in library)
-
-
-def _tasks(
-    exams: Exams, scans: Scans | None, wanted: Sequence[Quantity], rule: Rule
-) -> Iterator[Task]:
-    for name, rows in _by_procedure(exams):
-        keep = np.zeros(exams.n, dtype=bool)
-        keep[rows] = True
-        mine = exams.take(keep)
-        units, unit_of = units_of(mine)
-        own_scans = None if scans is None else scans.take(rows)
-        for quantity in wanted:
-            yield Task(name, quantity, mine, own_scans, units, unit_of, rule)
 
 
 def _by_procedure(exams: Exams) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
@@ -150,23 +189,38 @@ def compare_task(task: Task, library: Iterable[Level]) -> Iterator[Verdict]:
         country=rule.country,
         indication=rule.indication,
         contrast=rule.contrast,
+        by_contrast=True,
         start=rule.start,
         end=rule.end,
     )
-    levels = _in_order([x for x in found.levels if _stands_alone(x)])
+    own = _of_counting(found.levels, task)
+    if own is None:
+        return
+    levels = _in_order([x for x in own if _stands_alone(x)])
     met: dict[tuple[object, ...], Flags] = {}
     left = np.ones(task.exams.n, dtype=bool)
     for level in levels:
         # Per scan and per exam, on either phantom, are comparisons of their own.
         before = met.get(way := (level.per, level.phantom), np.zeros(task.exams.n, dtype=bool))
-        fits = fits_level(level, task) & ~before
+        fits = fits_level(level, task, levels) & ~before
         met[way] = before | fits
         left &= ~fits
         if fits.any():
-            yield from verdicts_of(task, level, found.levels, fits)
+            yield from verdicts_of(task, level, own, fits)
     left &= task.in_period(rule.start, rule.end)
     if left.any():
         yield from _unjudged(task, left, _why(found, levels, task, left))
+
+
+def _of_counting(found: Sequence[Level], task: Task) -> Sequence[Level] | None:
+    """Levels that count as the task does; None where the other kind of task has the exams."""
+    own = [x for x in found if (x.per is Per.PROJECTION) == task.is_projection]
+    if own or not found:
+        return None if task.is_projection and not found else own
+    is_told_there = task.is_projection or (
+        task.quantity in PER_PROJECTION and task.name in projections()
+    )
+    return None if is_told_there else found
 
 
 def _stands_alone(level: Level) -> bool:
@@ -177,9 +231,11 @@ def _stands_alone(level: Level) -> bool:
 
 
 def _in_order(levels: Sequence[Level]) -> list[Level]:
-    """Newest edition first; within one as in the table, medians after the levels themselves."""
+    """Newest edition first; within one medians after the levels, the general after the exact."""
     rank = {edition: i for i, edition in enumerate(_edition(x) for x in newest(levels))}
-    return sorted(levels, key=lambda x: (rank[_edition(x)], x.statistic == "p50"))
+    return sorted(
+        levels, key=lambda x: (rank[_edition(x)], x.statistic == "p50", x.contrast is None)
+    )
 
 
 def _edition(level: Level) -> tuple[object, ...]:

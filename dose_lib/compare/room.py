@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dose_lib.compare.exams import Flags
 from dose_lib.compare.rule import Rule
 from dose_lib.compare.size import Selection, needed_n, select_size
 from dose_lib.compare.summary import NOTHING, Summary, summarise
 from dose_lib.compare.task import Task, Unit
-from dose_lib.compare.values import Flags, Measured, measure_exams
+from dose_lib.compare.values import Measured, measure_exams
 from dose_lib.compare.verdict import Status, Verdict, judge
 from dose_lib.reference import Level, Reason, unusable
 
-_ABOVE = (Status.EXCEEDS, Status.CONSISTENTLY_EXCEEDS)
 # What must be equal for a median to be the achievable dose beside a level.
 _SAME_ROW = (
     "set_id", "edition", "population", "size_min", "size_max", "phantom", "per", "indication",
@@ -51,7 +51,9 @@ class Sample(NamedTuple):
 def verdicts_of(
     task: Task, level: Level, family: Sequence[Level], fits: Flags
 ) -> Iterator[Verdict]:
-    """Verdicts of one level for each unit, then the facility if there are two units or more.
+    """Verdicts of one level for each unit, then each facility that has two units or more.
+
+    The facility is the site; rooms without one are one facility.
 
     Parameters
     ----------
@@ -69,15 +71,18 @@ def verdicts_of(
     case = Case(task, level, achievable_beside(level, family), measured)
     now = fits & task.in_period(rule.start, rule.end)
     before = fits & task.in_period(*rule.before) if rule.before else np.zeros_like(fits)
-    rooms = []
+    rooms: list[Verdict] = []
+    earlier: list[Sample] = []
     for code in task.units_in(now):
         mine = task.unit_of == code
-        earlier = _sample(case, mine & before)
-        previous = None if earlier.blocked else judge(earlier.figures, level)
+        earlier.append(sample_of(case, mine & before))
+        previous = None if earlier[-1].blocked else judge(earlier[-1].figures, level)
         rooms.append(_verdict(case, task.units[code], mine & now, previous))
     yield from rooms
-    if len(rooms) > 1:
-        yield _facility(case, rooms)
+    for site in sorted({v.site for v in rooms}, key=str):
+        pairs = [(v, s) for v, s in zip(rooms, earlier, strict=True) if v.site == site]
+        if len(pairs) > 1:
+            yield _facility(case, [v for v, _ in pairs], [s for _, s in pairs])
 
 
 def achievable_beside(level: Level, family: Sequence[Level]) -> float | None:
@@ -89,7 +94,8 @@ def achievable_beside(level: Level, family: Sequence[Level]) -> float | None:
     return None
 
 
-def _sample(case: Case, rows: Flags) -> Sample:
+def sample_of(case: Case, rows: Flags) -> Sample:
+    """Figures of some exams of a case, of those of the right size, or why there are none."""
     value = case.measured.value
     known = rows & ~np.isnan(value)
     left_out = Counter(str(r) for r in case.measured.reason[rows & ~known])
@@ -126,7 +132,7 @@ def in_exams(n: int) -> str:
 
 def _verdict(case: Case, unit: Unit, rows: Flags, previous: Status | None) -> Verdict:
     level, rule = case.level, case.task.rule
-    sample = _sample(case, rows)
+    sample = sample_of(case, rows)
     figures, blocked = sample.figures, sample.blocked
     status = Status.NO_VERDICT
     if blocked is None:
@@ -174,11 +180,12 @@ def _notes(level: Level, n: int, rule: Rule) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _facility(case: Case, rooms: Sequence[Verdict]) -> Verdict:
-    """Median over the medians of the rooms that have a verdict."""
+def _facility(case: Case, rooms: Sequence[Verdict], earlier: Sequence[Sample]) -> Verdict:
+    """Median over the medians of the rooms that have a verdict, now and in the period before."""
     judged = [v for v in rooms if v.status is not Status.NO_VERDICT]
-    figures = _over_rooms(judged)
-    previous = _together([v.previous for v in judged])
+    figures = over_rooms([v.figures for v in judged])
+    before = over_rooms([s.figures for s in earlier if s.blocked is None])
+    previous = None if before.median is None else judge(before, case.level)
     status = judge(figures, case.level, achievable=case.achievable, previous=previous)
     if status is Status.EXCEEDS and all(v.status is Status.CONSISTENTLY_EXCEEDS for v in judged):
         status = Status.CONSISTENTLY_EXCEEDS
@@ -189,7 +196,8 @@ def _facility(case: Case, rooms: Sequence[Verdict]) -> Verdict:
         reason=None if judged else reasons.most_common(1)[0][0],
         text=None if judged else f"no room has a verdict ({told})",
         unit="facility",
-        name="all rooms",
+        name=rooms[0].site or "all rooms",
+        site=rooms[0].site,
         procedure_name=case.task.name,
         quantity=case.level.quantity,
         band=case.level.band,
@@ -208,19 +216,10 @@ def _facility(case: Case, rooms: Sequence[Verdict]) -> Verdict:
     )
 
 
-def _over_rooms(judged: Sequence[Verdict]) -> Summary:
+def over_rooms(figures: Sequence[Summary]) -> Summary:
     """Quartiles over rooms; n counts exams, and no interval: rooms are no sample of rooms."""
-    medians = [v.figures.median for v in judged if v.figures.median is not None]
+    medians = [f.median for f in figures if f.median is not None]
     if not medians:
         return NOTHING
     over = summarise(np.array(medians, dtype=np.float64))
-    return over._replace(n=sum(v.figures.n for v in judged), ci_low=None, ci_high=None)
-
-
-def _together(statuses: Sequence[Status | None]) -> Status | None:
-    """One status of several rooms before: exceeded if more than half of them did."""
-    known = [s for s in statuses if s is not None]
-    above = [s for s in known if s in _ABOVE]
-    if not known:
-        return None
-    return Status.EXCEEDS if 2 * len(above) > len(known) else Status.WITHIN
+    return over._replace(n=sum(f.n for f in figures), ci_low=None, ci_high=None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from dose_lib.reference import Kind
 
 
 class Rule(NamedTuple):
-    """Kind of level, country, ages, least n, and the period."""
+    """Kind of level, country, ages, least n, the period, and the moment it is told of."""
 
     kind: str | Kind | Sequence[str | Kind]
     country: str
@@ -20,6 +20,7 @@ class Rule(NamedTuple):
     contrast: str | None = None
     start: date | None = None
     end: date | None = None
+    as_of: datetime | None = None
 
     @property
     def before(self) -> tuple[date, date] | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dose_lib.compare.values import Flags, Floats
+from dose_lib.compare.exams import Flags, Floats
 from dose_lib.normalise.regions import components
 from dose_lib.reference import Level, Reason
 

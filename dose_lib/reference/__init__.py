@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dose_lib.reference.adopted import ADOPTION, Basis, adopted_levels, adoption, revoke
 from dose_lib.reference.choose import (
     THE_DRL,
     Choice,
@@ -12,6 +13,7 @@ from dose_lib.reference.choose import (
     narrow_levels,
     newest,
     pick_level,
+    slot_of,
     unusable,
 )
 from dose_lib.reference.level import Confidence, Kind, Level, Per, PhantomBasis, Quantity
@@ -31,7 +33,9 @@ from dose_lib.reference.sign_off import (
 )
 
 __all__ = [
+    "ADOPTION",
     "THE_DRL",
+    "Basis",
     "Choice",
     "Confidence",
     "Kind",
@@ -42,6 +46,8 @@ __all__ = [
     "Quantity",
     "Reason",
     "SignOff",
+    "adopted_levels",
+    "adoption",
     "apply_sign_offs",
     "fits_patient",
     "kinds_of",
@@ -52,9 +58,11 @@ __all__ = [
     "published_levels",
     "read_decisions",
     "read_table",
+    "revoke",
     "sign_off",
     "sign_offs",
     "site_levels",
+    "slot_of",
     "tables_folder",
     "unusable",
 ]

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     MIXED_PHANTOMS = "mixed_phantoms"
     MORE_DONE = "more_done_than_coded"
     NOMINAL_SIZE = "nominal_size"
+    CONTRAST_UNKNOWN = "contrast_unknown"
+    CONTRAST_DIFFERS = "contrast_differs"
     SIZE_UNKNOWN = "size_unknown"
     SIZE_OUTSIDE = "size_outside"
     SIZE_NOT_STANDARD = "size_not_standard"
@@ -76,6 +78,7 @@ def narrow_levels(
     country: str,
     indication: str | None = None,
     contrast: str | None = None,
+    by_contrast: bool = False,
     start: date | None = None,
     end: date | None = None,
 ) -> Narrowed:
@@ -96,6 +99,8 @@ def narrow_levels(
     indication, contrast
         Where a set has several rows for a procedure, the one that fits; where that leaves
         more than one, the comparison is ambiguous and refused.
+    by_contrast
+        True keeps rows that differ in contrast, for callers that know it of each exam.
     start, end
         Period of the exams: a kind none of whose rows was in force in it makes room for the
         next kind.
@@ -132,7 +137,7 @@ def narrow_levels(
         details = ", ".join(sorted({x.detail or "no examination" for x in found}))
         text = f"the levels for {procedure_name} are not for a whole examination ({details})"
         return Narrowed((), Reason.NOT_COMPARABLE, text)
-    return _resolve(usable, indication, contrast)
+    return _resolve(usable, indication, contrast, by_contrast=by_contrast and contrast is None)
 
 
 def _overlaps(level: Level, start: date | None, end: date | None) -> bool:
@@ -148,14 +153,21 @@ def kinds_of(kind: Kind | str | Sequence[Kind | str]) -> tuple[Kind, ...]:
     return tuple(Kind(k) for k in kind)
 
 
-def _resolve(levels: Sequence[Level], indication: str | None, contrast: str | None) -> Narrowed:
+def slot_of(level: Level) -> tuple[object, ...]:
+    """What must be equal for two rows to be for the same exams, contrast and indication apart."""
+    return (
+        level.set_id, level.edition, level.population, level.size_basis, level.size_min,
+        level.size_max, level.phantom, level.statistic, level.per,
+    )  # fmt: skip
+
+
+def _resolve(
+    levels: Sequence[Level], indication: str | None, contrast: str | None, *, by_contrast: bool
+) -> Narrowed:
     """One row a slot: set, edition, population, band, statistic and counting."""
     slots: dict[tuple[object, ...], list[Level]] = {}
     for level in levels:
-        slot = (
-            level.set_id, level.edition, level.population, level.size_basis, level.size_min,
-            level.size_max, level.phantom, level.statistic, level.per,
-        )  # fmt: skip
+        slot = (*slot_of(level), level.contrast if by_contrast else None)
         slots.setdefault(slot, []).append(level)
     chosen: list[Level] = []
     doubt: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 
 import dose_lib
 from dose_lib.errors import LevelError, did_you_mean
-from dose_lib.normalise import catalogue, read_site
+from dose_lib.normalise import catalogue, projections, read_site
 from dose_lib.records import Phantom
+from dose_lib.reference.adopted import ADOPTION, adopted_levels
 from dose_lib.reference.level import Confidence, Kind, Level, Per, PhantomBasis, Quantity
 from dose_lib.reference.sign_off import SignOff, apply_sign_offs, read_decisions, sign_offs
 from dose_lib.reference.template import SITE_COLUMNS, Row, day, read_rows, row_id
@@ -44,6 +45,7 @@ def load_levels(
     *,
     signed: Iterable[SignOff] = (),
     con: Any = None,
+    as_of: datetime | None = None,
 ) -> tuple[Level, ...]:
     """All reference levels: published ones, then the site's own, with sign-offs applied.
 
@@ -54,7 +56,10 @@ def load_levels(
     signed
         Sign-offs as values.
     con
-        ibis backend; its decisions of kind ``drl_sign_off`` count after `signed`.
+        ibis backend; its decisions of kind ``drl_sign_off`` count after `signed`, and levels
+        the site adopted from its own data (``drl_adoption``) are its own.
+    as_of
+        A moment with zone: decisions taken later do not count.
 
     Raises
     ------
@@ -62,8 +67,9 @@ def load_levels(
         For a line of a site file that cannot be read, with file, line, column, value.
     """
     own = () if settings is None else site_levels(settings)
-    decided = sign_offs(read_decisions(con))
-    return apply_sign_offs((*published_levels(), *own), (*signed, *decided))
+    decided = sign_offs(read_decisions(con, as_of=as_of))
+    adopted = adopted_levels(read_decisions(con, ADOPTION, as_of=as_of))
+    return apply_sign_offs((*published_levels(), *own, *adopted), (*signed, *decided))
 
 
 @cache
@@ -136,7 +142,11 @@ def site_levels(settings: Settings) -> tuple[Level, ...]:
     LevelError
         For the first line that cannot be read, and for a row said twice.
     """
-    names = {**{n: p.region for n, p in catalogue().items()}, **read_site(settings).regions}
+    names = {
+        **dict.fromkeys(projections()),
+        **{n: p.region for n, p in catalogue().items()},
+        **read_site(settings).regions,
+    }
     found: dict[str, Level] = {}
     for file in sorted((settings.site_dir / "drl").glob("*.csv")):
         for row in read_rows(_text(file), file, columns=SITE_COLUMNS):

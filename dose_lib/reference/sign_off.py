@@ -1,19 +1,23 @@
 """The site's sign-off of rows that were not verified in their source.
 
 A sign-off is a `Decision` of kind ``drl_sign_off``: subject the set, payload
-``{"rows": {row_id: [value, phantom]}, "is_revoked": false, "note": ...}``. It names the value
-that was signed, so that it lapses when a row is corrected.
+``{"rows": {row_id: [value, phantom]}, "also_for": [...], "is_revoked": false, "note": ...}``. It
+names the value that was signed, so that it lapses when a row is corrected. `also_for` names
+further procedures the rows are for at this site: the publication's words are wider than ours
+("abdomen" of RP 185 is used for abdomen with pelvis, too).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from dose_lib.errors import LevelError, did_you_mean
+from dose_lib.normalise import find_procedure
 from dose_lib.records import Decision, Phantom
 from dose_lib.reference.level import Level, PhantomBasis
 
@@ -28,6 +32,7 @@ class SignOff(NamedTuple):
     phantom: str | None
     author: str
     is_revoked: bool = False
+    also_for: tuple[str, ...] = ()
 
 
 def sign_off(
@@ -37,6 +42,7 @@ def sign_off(
     author: str,
     rows: Sequence[str] | None = None,
     phantom: Phantom | str | None = None,
+    also_for: Sequence[str] = (),
     note: str | None = None,
     is_revoked: bool = False,
 ) -> Decision:
@@ -54,6 +60,8 @@ def sign_off(
         Row ids; all rows of the set by default.
     phantom
         Phantom of the rows that name none; a stated phantom stays.
+    also_for
+        Procedures of the catalogue the rows are for besides their own.
     note
         What was checked, and against which copy.
     is_revoked
@@ -63,6 +71,8 @@ def sign_off(
     ------
     LevelError
         For a set or a row that does not exist.
+    UsageError
+        For an unknown procedure in `also_for`.
 
     Examples
     --------
@@ -78,7 +88,9 @@ def sign_off(
         if row not in of_set:
             raise LevelError(f"no row {row!r} in {set_id}", todo=did_you_mean(row, of_set))
     signed = {row: [of_set[row].value, of_set[row].phantom or phantom] for row in chosen}
-    payload = {"rows": signed, "is_revoked": is_revoked, "note": note}
+    payload: dict[str, Any] = {"rows": signed, "is_revoked": is_revoked, "note": note}
+    if also_for:
+        payload["also_for"] = [find_procedure(name).name for name in also_for]
     return Decision(kind=KIND, subject=set_id, payload=payload, author=author)
 
 
@@ -89,14 +101,18 @@ def sign_offs(decisions: Iterable[Decision]) -> tuple[SignOff, ...]:
         rows = decision.payload.get("rows") if decision.kind == KIND else None
         if isinstance(rows, Mapping):
             revoked = bool(decision.payload.get("is_revoked"))
+            more = decision.payload.get("also_for")
+            names = tuple(str(n) for n in more) if isinstance(more, Sequence) else ()
             found += [
-                SignOff(row, float(value), phantom, decision.author, revoked)
+                SignOff(row, float(value), phantom, decision.author, revoked, names)
                 for row, (value, phantom) in rows.items()
             ]
     return tuple(found)
 
 
-def read_decisions(con: Any, kind: str = KIND) -> tuple[Decision, ...]:
+def read_decisions(
+    con: Any, kind: str = KIND, *, as_of: datetime | None = None
+) -> tuple[Decision, ...]:
     """Decisions of one kind from the store's view `decisions`, oldest first.
 
     Parameters
@@ -105,11 +121,16 @@ def read_decisions(con: Any, kind: str = KIND) -> tuple[Decision, ...]:
         ibis backend of `dose_lib.connect`; None gives none.
     kind
         Kind of decision.
+    as_of
+        A moment with zone: those of later are left out.
     """
     if con is None:
         return ()
     table = con.table("decisions")
-    rows = table.filter(table.kind == kind).order_by(table.decided_at).to_pyarrow().to_pylist()
+    table = table.filter(table.kind == kind)
+    if as_of is not None:
+        table = table.filter(table.decided_at <= as_of)
+    rows = table.order_by(table.decided_at).to_pyarrow().to_pylist()
     return tuple(
         Decision(
             kind=row["kind"],
@@ -134,7 +155,25 @@ def apply_sign_offs(levels: Iterable[Level], signed: Iterable[SignOff]) -> tuple
     A sign-off of another value than the row has now does not count.
     """
     last = {s.row_id: s for s in signed}
-    return tuple(_apply(level, last.get(level.row_id)) for level in levels)
+    found: list[Level] = []
+    for level in levels:
+        mine = last.get(level.row_id)
+        applied = _apply(level, mine)
+        found.append(applied)
+        if mine is not None and applied.is_signed_off:
+            found += [_for_procedure(applied, name) for name in mine.also_for]
+    return tuple(found)
+
+
+def _for_procedure(level: Level, name: str) -> Level:
+    """The row for a further procedure that the site has named."""
+    return msgspec.structs.replace(
+        level,
+        row_id=f"{level.row_id}@{name}",
+        procedure_name=name,
+        body_region=find_procedure(name).region or level.body_region,
+        note="; ".join(n for n in (level.note, f"also for {name} by the site's decision") if n),
+    )
 
 
 def _apply(level: Level, signed: SignOff | None) -> Level:

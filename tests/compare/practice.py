@@ -16,6 +16,8 @@ STUDIES = pa.schema(
     [
         ("part_key", pa.string()), ("modality", pa.string()), ("started_at", pa.timestamp("us")),
         ("procedure_name", pa.string()), ("body_region", pa.string()),
+        ("contrast", pa.string()), ("received_at", pa.timestamp("us", tz="UTC")),
+        ("patient_key", pa.string()), ("study_description", pa.string()),
         ("protocol_names", pa.list_(pa.string())), ("is_patient", pa.bool_()),
         ("operator", pa.string()), ("device_key", pa.string()), ("device", pa.string()),
         ("manufacturer", pa.string()), ("model", pa.string()), ("site", pa.string()),
@@ -29,6 +31,9 @@ STUDIES = pa.schema(
         ("ka_r_mgy", pa.float64()), ("ka_r_max_plane_mgy", pa.float64()),
         ("fluoro_time_s", pa.float64()), ("agd_left_mgy", pa.float64()),
         ("agd_right_mgy", pa.float64()), ("agd_both_mgy", pa.float64()),
+        ("size_method", pa.string()), ("derived_water_equivalent_diameter_mm", pa.float64()),
+        ("derived_ssde_max_mgy", pa.float64()), ("derived_ssde_mean_mgy", pa.float64()),
+        ("derived_effective_dose_msv", pa.float64()),
     ]
 )  # fmt: skip
 EVENTS = pa.schema(
@@ -40,6 +45,22 @@ EVENTS = pa.schema(
         ("device_key", pa.string()), ("procedure_name", pa.string()),
         ("body_region", pa.string()), ("age_y", pa.float64()), ("weight_kg", pa.float64()),
         ("is_patient", pa.bool_()), ("study_started_at", pa.timestamp("us")),
+        ("projection", pa.string()), ("laterality", pa.string()), ("kap_gy_cm2", pa.float64()),
+        ("ka_e_mgy", pa.float64()), ("ka_i_mgy", pa.float64()), ("agd_mgy", pa.float64()),
+        ("compressed_thickness_mm", pa.float64()),
+    ]
+)  # fmt: skip
+
+FORMER_NAMES = pa.schema(
+    [
+        ("part_key", pa.string()), ("procedure_name", pa.string()), ("body_region", pa.string()),
+        ("contrast", pa.string()), ("until", pa.timestamp("us", tz="UTC")),
+    ]
+)  # fmt: skip
+DECISIONS = pa.schema(
+    [
+        ("kind", pa.string()), ("subject", pa.string()), ("payload", pa.string()),
+        ("author", pa.string()), ("decided_at", pa.timestamp("us", tz="UTC")),
     ]
 )  # fmt: skip
 
@@ -67,6 +88,12 @@ def scan(key: str, **values: Any) -> Row:
     return {**dict.fromkeys(EVENTS.names), **row, **values}
 
 
+def exposure(key: str, **values: Any) -> Row:
+    """A row of `events`: one chest radiograph from behind, unless said otherwise."""
+    row = {"part_key": key, "record": "xray_event", "modality": "DX", "projection": "Chest PA"}
+    return {**dict.fromkeys(EVENTS.names), **row, **values}
+
+
 class _Memory:
     """A link to tables in memory; what `connect()` uses is compiled and run the same way."""
 
@@ -83,12 +110,21 @@ class _Memory:
 
 
 def practice(
-    studies: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]] = ()
+    studies: Iterable[Mapping[str, Any]],
+    events: Iterable[Mapping[str, Any]] = (),
+    *,
+    former_names: Iterable[Mapping[str, Any]] = (),
+    decisions: Iterable[Mapping[str, Any]] = (),
 ) -> StoreBackend:
-    """A connection whose `studies` and `events` hold the given rows."""
-    return StoreBackend.over(
-        _Memory(
-            studies=pa.Table.from_pylist([dict(s) for s in studies], schema=STUDIES),
-            events=pa.Table.from_pylist([dict(e) for e in events], schema=EVENTS),
-        )
-    )
+    """A connection whose tables hold the given rows."""
+    rows = {
+        "studies": (studies, STUDIES),
+        "events": (events, EVENTS),
+        "former_name": (former_names, FORMER_NAMES),
+        "decisions": (decisions, DECISIONS),
+    }
+    tables = {
+        name: pa.Table.from_pylist([dict(r) for r in some], schema=schema)
+        for name, (some, schema) in rows.items()
+    }
+    return StoreBackend.over(_Memory(**tables))

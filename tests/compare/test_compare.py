@@ -14,9 +14,9 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from dose_lib.compare import Comparison, Status, Verdict, compare_practice
+from dose_lib.compare.exams import Exams
 from dose_lib.compare.rule import Rule
 from dose_lib.compare.task import Task, fits_level, units_of
-from dose_lib.compare.values import Exams
 from dose_lib.records import Phantom
 from dose_lib.reference import (
     Confidence,
@@ -393,7 +393,7 @@ def test_the_rule_for_one_patient_and_for_columns_agree(
     none = np.array([None], dtype=object)
     sizes = [np.array([np.nan if x is None else x]) for x in (age, weight)]
     day = np.array(["2026-06-01"], dtype="datetime64[D]")
-    exams = Exams(none, none, none, none, none, none, none, day, sizes[0], sizes[1], {})
+    exams = Exams(*[none] * 8, day, *sizes, sizes[1], {})
     rule = Rule("national", "GB", 16.0, 20)
     task = Task("CT Chest", Quantity.DLP, exams, None, *units_of(exams), rule)
     alone = fits_patient(level, age_y=age, weight_kg=weight, child_age_y=16)

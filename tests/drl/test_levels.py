@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 import pytest
 
-from dose_lib.errors import LevelError
+from dose_lib.errors import LevelError, UsageError
 from dose_lib.records import Phantom
 from dose_lib.reference import (
     Confidence,
@@ -285,3 +285,35 @@ def test_a_level_in_words() -> None:
     for part in ("5.5 mGy", "32cm phantom", "per scan", "S 1", "CT Chest", "5 to under 15 kg"):
         assert part in words
     assert "from memory" in (level.sign_off_reason or "")
+
+
+def test_a_site_may_say_that_a_row_is_for_more(settings: Settings) -> None:
+    """RP 185 says "abdomen"; the site uses it for abdomen with pelvis, too, and signs that."""
+    levels = published_levels()
+    row = next(
+        x.row_id
+        for x in levels
+        if x.set_id == "EU-RP185-2018" and x.procedure_name == "CT Abdomen" and x.size_min == 15
+    )
+    decision = sign_off(
+        levels,
+        "EU-RP185-2018",
+        author="mp",
+        rows=[row],
+        phantom="32cm",
+        also_for=["CT Abdomen Pelvis"],
+    )
+    signed = apply_sign_offs(levels, sign_offs([decision]))
+    own, more = (x for x in signed if x.row_id.startswith(row))
+    assert own.procedure_name == "CT Abdomen"
+    assert (more.procedure_name, more.body_region) == ("CT Abdomen Pelvis", "abdomen-pelvis")
+    assert more.value == own.value
+    assert more.is_signed_off
+    assert "site's decision" in (more.note or "")
+    back = sign_off(levels, "EU-RP185-2018", author="mp", rows=[row], is_revoked=True)
+    assert len(apply_sign_offs(levels, sign_offs([decision, back]))) == len(levels)
+
+
+def test_a_row_cannot_be_for_an_unknown_procedure() -> None:
+    with pytest.raises(UsageError, match="CT Abdomen"):
+        sign_off(published_levels(), "EU-RP185-2018", author="mp", also_for=["CT Abdomne"])
