@@ -19,7 +19,7 @@ import msgspec
 import dose_lib
 from dose_lib import Settings, load_settings
 from dose_lib.errors import PortInUseError, ServiceError, UsageError
-from dose_lib.reference.sign_off import sign_off
+from dose_lib.reference.signing import sign_off
 from dose_lib.report import RunRecord
 from dose_lib.simulate import Hospital, SendResult, SimObject
 from dose_lib.simulate.send import send

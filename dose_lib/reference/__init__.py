@@ -24,7 +24,7 @@ from dose_lib.reference.library import (
     site_levels,
     tables_folder,
 )
-from dose_lib.reference.sign_off import (
+from dose_lib.reference.signing import (
     SignOff,
     apply_sign_offs,
     read_decisions,

@@ -16,7 +16,7 @@ from dose_lib.normalise import catalogue, projections, read_site
 from dose_lib.records import Phantom
 from dose_lib.reference.adopted import ADOPTION, adopted_levels
 from dose_lib.reference.level import Confidence, Kind, Level, Per, PhantomBasis, Quantity
-from dose_lib.reference.sign_off import SignOff, apply_sign_offs, read_decisions, sign_offs
+from dose_lib.reference.signing import SignOff, apply_sign_offs, read_decisions, sign_offs
 from dose_lib.reference.template import SITE_COLUMNS, Row, day, read_rows, row_id
 from dose_lib.settings import Settings
 
