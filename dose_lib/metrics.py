@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from dose_lib.errors import UsageError, did_you_mean
+from dose_lib.records import SizeMethod
 
 # ibis builds attributes at run time; its types would only be noise to the checker.
 Table: TypeAlias = Any
@@ -166,6 +167,18 @@ _MEASURES = (
     _m("effective_dose", "Effective dose as stated", "mSv", "effective_dose_msv",
        "Effective dose the scanner states; a figure for populations, never a patient's risk.",
        **_CT),
+    _m("ssde_computed", "SSDE, largest, computed", "mGy", "derived_ssde_max_mgy",
+       "Largest size-specific dose estimate that we compute from CTDIvol and the size of the "
+       "patient (AAPM 204, 220); its method is the dimension size_method.", **_CT),
+    _m("ssde_mean", "SSDE, mean, computed", "mGy", "derived_ssde_mean_mgy",
+       "Mean of the computed SSDE over the acquisitions, weighted by DLP.", **_CT),
+    _m("effective_dose_computed", "Effective dose, computed", "mSv",
+       "derived_effective_dose_msv",
+       "Effective dose by published factors; a figure for populations, never a patient's risk.",
+       modalities=("CT", "XA", "RF")),
+    _m("diameter", "Water-equivalent diameter", "mm", "derived_water_equivalent_diameter_mm",
+       "Size of the patient's trunk, measured or estimated as the dimension size_method says.",
+       **_CT),
     _m("kap", "KAP", "Gy.cm2", "kap_gy_cm2",
        "Kerma-area product of the exam, fluoroscopy and acquisitions; biplane: sum of planes.",
        quantity="kap", **_PROJECTION),
@@ -294,6 +307,11 @@ _DIMENSIONS = (
     _d("modality", "Modality", "modality", "Modality class of the exam part."),
     _d("phantom", "Phantom", _phantom, "CTDI phantom of the exam's dose.",
        order=("16 cm", "32 cm", "mixed", "not stated")),
+    _d("contrast", "Contrast", "contrast", "Contrast of the diagnostic acquisitions.",
+       order=("with", "without", "both")),
+    _d("size_method", "Size by", "size_method",
+       "How the size of the patient is known, best first; a measure of data quality.",
+       order=tuple(m.value for m in SizeMethod)),
     _d("sex", "Sex", "sex", "Sex as recorded.", order=("F", "M", "O")),
     _d("age_band", "Age", _age_of, "Bands of age (ICRP 135 for children).", order=_age_order),
     _d("weight_band", "Weight", _weight_of, "Bands of weight (RP 185 for children).",

@@ -103,6 +103,20 @@ def test_weeks_begin_on_monday() -> None:
     assert str(group("quarter", started_at=monday)) == "2026-10-01"
 
 
+def test_computed_doses_and_their_method_are_apart_from_stated_ones() -> None:
+    fields: dict[str, object] = {
+        "ssde_max_mgy": 9.0, "derived_ssde_max_mgy": 10.0, "derived_ssde_mean_mgy": 8.0,
+        "effective_dose_msv": 4.0, "derived_effective_dose_msv": 5.0,
+        "derived_water_equivalent_diameter_mm": 290.0, "size_method": "weight",
+    }  # fmt: skip
+    names = ("ssde", "ssde_computed", "ssde_mean", "effective_dose", "effective_dose_computed")
+    assert [values(n, **fields) for n in names] == [9.0, 10.0, 8.0, 4.0, 5.0]
+    assert values("diameter", **fields) == 290.0
+    assert group("size_method", **fields) == "weight"
+    assert "weight" in DIMENSIONS["size_method"].order
+    assert group("contrast", contrast="both") == "both"
+
+
 def test_quantiles_are_those_of_numpy() -> None:
     doses = np.random.default_rng(7).lognormal(5, 0.4, 501)
     table = practice([exam(str(i), dlp_32cm_mgy_cm=float(x)) for i, x in enumerate(doses)]).table(
