@@ -71,12 +71,19 @@ def _seen(case: Case) -> str:
         guessed = ", weight by age" if case.size.is_from_age else ""
         sentences.append(
             f"CTDIvol was {m.event.ctdi_vol_mgy:.3g} mGy ({m.event.phantom} phantom), "
-            f"{m.ratio:.2g} times the yardstick for this size "
+            f"{_times(m.ratio)} the yardstick for this size "
             f"({m.level.value:g} mGy, {m.level.set_id}, {weight:.3g} kg{guessed})."
         )
     if (here := case.usage.ratio(case.event)) is not None:
-        sentences.append(f"That is {here:.2g} times what children of this size get here.")
+        sentences.append(f"That is {_times(here)} what children of this size get here.")
     return " ".join(sentences)
+
+
+def _times(ratio: float) -> str:
+    """A ratio in words: "1 times" and "0.97 times" read like errors."""
+    if 0.95 <= ratio < 1.05:
+        return "about"
+    return f"{ratio:.0%} of" if ratio < 1 else f"{ratio:.2g} times"
 
 
 def _causes(case: Case) -> list[str]:

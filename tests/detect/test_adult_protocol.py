@@ -56,6 +56,15 @@ def test_the_first_patient_is_found_with_its_evidence() -> None:
     assert found.occurred_at == datetime(2026, 6, 1, 9)
 
 
+@pytest.mark.parametrize(
+    ("ctdi_vol_mgy", "words"),
+    [(8.0, "3 times the"), (2.7, "about the"), (1.35, "50% of the"), (2.84, "1.1 times the")],
+)
+def test_a_ratio_reads_as_a_sentence(ctdi_vol_mgy: float, words: str) -> None:
+    (found,) = look(child(ctdi_vol_mgy=ctdi_vol_mgy))
+    assert f"{words} yardstick" in found.summary
+
+
 def test_the_same_exam_is_the_same_finding() -> None:
     assert look(child()) == look(child(), child())[:1]
     assert len({f.finding_id for f in look(child(), child())}) == 1
