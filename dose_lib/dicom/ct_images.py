@@ -11,7 +11,7 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.attributes import Attribute, Attributes
 from dose_lib.dicom.ct import is_timing_scan
 from dose_lib.dicom.ct_totals import complete_ct_totals
-from dose_lib.dicom.dialects import Maker
+from dose_lib.dicom.dialects import Maker, modality_of
 from dose_lib.dicom.elements import DataSet, shown
 from dose_lib.dicom.events import identify_events
 from dose_lib.dicom.fields import PHANTOMS, Kind
@@ -20,6 +20,7 @@ from dose_lib.dicom.image_fields import CT_TYPES, PROTOCOLS
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.reading import Reading, shown_code
 from dose_lib.dicom.sr import coded_item
+from dose_lib.dicom.text import PLAIN_NUMBER
 from dose_lib.errors import NoDoseError
 from dose_lib.records import (
     Code,
@@ -110,8 +111,12 @@ def read_ct_image(reading: Reading, header: DataSet, head: ObjectHead) -> Conten
     Raises
     ------
     NoDoseError
-        If the header says nothing of an exposure.
+        If the header says nothing of an exposure, or an angiography system has
+        reconstructed it: its dose is that of the run.
     """
+    rule = modality_of(Maker(head.manufacturer, head.model))
+    if rule is not None or head.modality in ("XA", "RF"):
+        raise NoDoseError("a reconstruction of an angiography run; the dose is in its report")
     record = Attributes(reading, header, "events[0].")
     for source, path in ((header, ""), *_functional_groups(header)):
         read_ct_values(record.below(source, path) if path else record)
@@ -236,14 +241,14 @@ def _take_item_comment(record: Attributes) -> None:
     """`CTDIvol=14 DLP=274.9` in the item, where the elements are missing."""
     comment = record.data_set.text(t.CommentsOnRadiationDose) or ""
     for word, name in (("CTDIvol", "ctdi_vol_mgy"), ("DLP", "dlp_mgy_cm")):
-        found = re.search(rf"{word}=(\d+(?:\.\d+)?)", comment)
+        found = re.search(rf"{word}={PLAIN_NUMBER}", comment)
         if found and name not in record.values:
             record.put(name, float(found[1]), t.CommentsOnRadiationDose, recorded=found[0])
 
 
 def _ge_doses(comment: str) -> dict[int, float]:
     """DLP by event number: `Event=3 DLP=769.67`."""
-    found = re.finditer(r"^Event=(\d+) DLP=(\d+(?:\.\d+)?)", comment, re.MULTILINE)
+    found = re.finditer(rf"^Event=(\d{{1,9}}) DLP={PLAIN_NUMBER}", comment, re.MULTILINE)
     return {int(m[1]): float(m[2]) for m in found}
 
 
@@ -254,7 +259,7 @@ def _screen_totals(reading: Reading, header: DataSet, comment: str) -> dict[str,
     private = header.private(0x00E1, "ELSCINT1", 0x21)
     if private is not None:
         record.take(Attribute(private, "dlp_total_mgy_cm"))
-    total = re.search(r"Total\s?DLP=(\d+(?:\.\d+)?)", comment)
+    total = re.search(rf"Total\s?DLP={PLAIN_NUMBER}", comment)
     if total:
         record.put(
             "dlp_total_mgy_cm", float(total[1]), t.CommentsOnRadiationDose, recorded=total[0]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from struct import Struct, calcsize
 
 from dose_lib.dicom.tags import BINARY, SpecificCharacterSet
-from dose_lib.dicom.text import clean, codecs_of, decode, is_declared_wrong, read_numbers
+from dose_lib.dicom.text import clean, codecs_of, decode, is_declared_wrong, is_number, read_numbers
 from dose_lib.errors import ReadError, TruncatedError
 
 MAX_DEPTH = 64  # deepest nesting of items that is read; real reports have fewer than 12
@@ -265,7 +265,7 @@ class DataSet:
         if code := _NUMBERS.get(vr):
             size = len(raw) // calcsize(code)
             values = Struct(f"<{size}{code}").unpack_from(raw)
-            return tuple(float(v) for v in values if v - v == 0)
+            return tuple(float(v) for v in values if is_number(v))
         return read_numbers(decode(raw))[0]
 
     def number(self, tag: int) -> float | None:

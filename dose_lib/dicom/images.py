@@ -20,6 +20,7 @@ from dose_lib.dicom.part import Content
 from dose_lib.dicom.projection_totals import complete_totals
 from dose_lib.dicom.reading import Reading, shown_code
 from dose_lib.dicom.sr import coded_item
+from dose_lib.dicom.text import PLAIN_NUMBER
 from dose_lib.errors import NoDoseError
 from dose_lib.records import (
     Code,
@@ -243,8 +244,11 @@ def _take_filters(record: Attributes) -> None:
                 thickness_max_mm=high,
             )
         )
-    tag = t.FilterMaterial if materials else t.FilterType
-    record.put("filters", tuple(filters), tag if tag in header else t.FilterThicknessMaximum)
+    tag = next(tag for tag in _FILTER if tag in header)
+    record.put("filters", tuple(filters), tag)
+
+
+_FILTER = (t.FilterMaterial, t.FilterType, t.FilterThicknessMaximum, t.FilterThicknessMinimum)
 
 
 def _note_thickness_text(record: Attributes) -> None:
@@ -297,7 +301,7 @@ def _take_relative_exposure(record: Attributes) -> None:
 def _take_fibroglandular(record: Attributes) -> None:
     """GE writes the share of fibroglandular tissue into the dose comment: "31 %"."""
     tag = t.CommentsOnRadiationDose
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", record.data_set.text(tag) or "")
+    found = re.fullmatch(rf"\s*{PLAIN_NUMBER}\s*%\s*", record.data_set.text(tag) or "")
     if found:
         record.put("fibroglandular_percent", float(found[1]), tag, rule="ge_fibroglandular_comment")
         record.reading.rules["ge_fibroglandular_comment"] = None

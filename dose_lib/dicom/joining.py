@@ -77,14 +77,16 @@ def _marks(part: Part) -> Iterator[Hashable]:
     """What a reading is recognised by; two readings that share a mark are joined."""
     source = part.sources[0]
     family = _FAMILY.get(part.modality, part.modality.value)
+    # CT and projection events have no fields in common: never of one part.
+    kind = "CT" if part.modality is Modality.CT else "other"
     yield "part", part.part_key
     for event in part.events:
         if not is_stand_in(event.event_uid, source):
-            yield "event", event.event_uid
+            yield kind, "event", event.event_uid
         for uid in getattr(event, "acquired_image_uids", ()):
-            yield "object", uid
+            yield kind, "object", uid
     if source.sop_instance_uid:
-        yield "object", source.sop_instance_uid
+        yield kind, "object", source.sop_instance_uid
     # One step may be of two parts, such as the CT and the PET of one exam.
     for uid in part.performed_step_uids:
         yield family, "step", uid
@@ -118,9 +120,10 @@ def _agent_marks(given: Administration) -> Iterator[Hashable]:
     if given.administration_uid:
         yield "administration", given.administration_uid
     nuclide = given.radionuclide or given.radiopharmaceutical
-    if nuclide is None or not given.administered_activity_mbq:
+    activity = given.administered_activity_mbq
+    if nuclide is None or activity is None or activity <= 0:
         return
-    step = math.log(given.administered_activity_mbq) / 0.02
+    step = math.log(activity) / 0.02
     name = fold(nuclide.value, nuclide.scheme) or nuclide.meaning
     for offset in (0.0, 0.5):
         yield "agent", name, offset, math.floor(step + offset)

@@ -162,7 +162,7 @@ def _unite(
         *(notes if len(reports) != 1 else ()),
     ]
     if any(roles[n].role is SetRole.PARTIAL for n, _ in active):
-        issues.append(issue_of("reports_overlap", reports[0], None))
+        issues.append(issue_of("reports_overlap", measured[0][0], None))
     return replace(
         part,
         **_times(measured),

@@ -233,21 +233,39 @@ def _times(
     if ended is None and ends and len(ends) == len(events):
         ended = max(ends, key=wall_clock)
     if started is None:
-        for day, at in (
-            (t.PerformedProcedureStepStartDate, t.PerformedProcedureStepStartTime),
-            (t.StudyDate, t.StudyTime),
-            (t.ContentDate, t.ContentTime),
-            (t.SeriesDate, t.SeriesTime),
-        ):
-            started = record.joined_time("started_at", day, at)
-            if started is not None:
-                record.reading.note("time_from_header", "started_at")
-                break
+        started = _header_start(record)
     if ended is None:
         ended = record.joined_time(
             "ended_at", t.PerformedProcedureStepEndDate, t.PerformedProcedureStepEndTime
         )
     return started, ended
+
+
+_STARTS = (
+    (t.PerformedProcedureStepStartDate, t.PerformedProcedureStepStartTime),
+    (t.StudyDate, t.StudyTime),
+    (t.AcquisitionDate, t.AcquisitionTime),
+    (t.ContentDate, t.ContentTime),
+    (t.SeriesDate, t.SeriesTime),
+)
+
+
+def _header_start(record: Attributes) -> datetime | None:
+    """Start by the header: the first of its dates, with the first time that day has.
+
+    Midnight to the second is what devices and de-identification write for no time.
+    """
+    header = record.data_set
+    days = [(read_date(header.text(day)), day, at) for day, at in _STARTS]
+    first = next((day for day, _, _ in days if day is not None), None)
+    of_day = [(day, at) for found, day, at in days if found == first]
+    timed = [pair for pair in of_day if (header.text(pair[1]) or "").strip("0:. ")]
+    for day, at in (*timed, *of_day):
+        started = record.joined_time("started_at", day, at)
+        if started is not None:
+            record.reading.note("time_from_header", "started_at")
+            return started
+    return None
 
 
 def _staff_keys(reading: Reading) -> dict[str, Any]:

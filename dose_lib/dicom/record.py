@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -151,11 +150,7 @@ class Fields:
         if factor == 1.0:
             return values, None
         # A double holds 15 digits; the product's last bits are noise of the conversion.
-        exact = tuple(float(f"{v * factor:.15g}") for v in values)
-        if all(map(math.isfinite, exact)):
-            return exact, factor
-        self.reading.note("unreadable_number", node.path, node.value)
-        return None
+        return tuple(float(f"{v * factor:.15g}") for v in values), factor
 
     def plain_numbers(self, node: Node) -> tuple[float, ...]:
         """Numbers of a content item as sent; empty with an issue where there are none."""

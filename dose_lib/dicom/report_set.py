@@ -107,7 +107,7 @@ def assign_roles(parts: Sequence[Part]) -> list[Role]:
     event by event.
     """
     reports = [_Report(p, set_of(p), _family(p.sources[0])) for p in parts]
-    roles = [_superseded(report, reports) for report in reports]
+    roles = _superseded(reports)
     for family in {r.family for r in reports if r.family is not None}:
         active = [n for n, r in enumerate(reports) if r.family == family and roles[n] is None]
         for n in active:
@@ -121,6 +121,18 @@ def assign_roles(parts: Sequence[Part]) -> list[Role]:
     return [role or Role(SetRole.PRIMARY) for role in roles]
 
 
+def _superseded(reports: Sequence[_Report]) -> list[Role | None]:
+    """Roles of the reports whose place others take; None for the others."""
+    roles: list[Role | None] = [None] * len(reports)
+    for takes_place in (_is_new_version, _is_successor, _holds_all):
+        left = [n for n, report in enumerate(reports) if roles[n] is None and report.family]
+        for n in left:
+            rivals = [reports[m] for m in left if reports[m].family == reports[n].family]
+            over = [r for r in rivals if takes_place(r, reports[n])]
+            roles[n] = _role_under(over, reports[n])
+    return roles
+
+
 def _family(source: SourceObject) -> str | None:
     return _FAMILIES.get(source.kind) if source.kind else None
 
@@ -129,12 +141,8 @@ def _beginning(report: _Report) -> tuple[datetime, str]:
     return naive(report.part.started_at), report.source.sop_instance_uid or ""
 
 
-def _superseded(report: _Report, reports: Sequence[_Report]) -> Role | None:
-    """The role of a report that another one takes the place of; None if none does."""
-    if report.family is None:
-        return None
-    rivals = [r for r in reports if r is not report and r.family == report.family]
-    over = [r for r in rivals if _takes_place(r, report)]
+def _role_under(over: Sequence[_Report], report: _Report) -> Role | None:
+    """The role of a report whose place others take; None if none does."""
     if not over:
         return None
     best = max(over, key=lambda r: (len(r.events), _strength(r.source)))
@@ -148,12 +156,27 @@ def _strength(source: SourceObject) -> tuple[int, tuple[datetime, datetime, str,
     return -rank(source), newness(source)
 
 
-def _takes_place(other: _Report, report: _Report) -> bool:
-    """True if `other` takes the place of `report`."""
-    theirs, ours = other.source, report.source
-    is_new_version = theirs.sop_instance_uid and theirs.sop_instance_uid == ours.sop_instance_uid
-    if is_new_version or report.events == other.events:
-        return _strength(theirs) > _strength(ours)
-    if ours.sop_instance_uid in theirs.predecessor_uids:
-        return not report.events > other.events
+# Each relation is an order, so that of any reports at least one keeps its place.
+
+
+def _is_new_version(other: _Report, report: _Report) -> bool:
+    """One object, sent again with other content."""
+    uid = report.source.sop_instance_uid
+    is_same = uid is not None and other.source.sop_instance_uid == uid
+    return is_same and _strength(other.source) > _strength(report.source)
+
+
+def _is_successor(other: _Report, report: _Report) -> bool:
+    """`other` names `report` as its predecessor, and does not hold less."""
+    return (
+        report.source.sop_instance_uid in other.source.predecessor_uids
+        and newness(other.source) > newness(report.source)
+        and not report.events > other.events
+    )
+
+
+def _holds_all(other: _Report, report: _Report) -> bool:
+    """`other` has all events of `report`, and more, or is the better of two equals."""
+    if report.events == other.events:
+        return _strength(other.source) > _strength(report.source)
     return report.events < other.events

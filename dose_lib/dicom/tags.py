@@ -295,6 +295,7 @@ NumericValueQualifierCodeSequence = 0x0040A301
 NumericValue = 0x0040A30A
 PredecessorDocumentsSequence = 0x0040A360
 ReferencedRequestSequence = 0x0040A370
+CurrentRequestedProcedureEvidenceSequence = 0x0040A375
 CompletionFlag = 0x0040A491
 ContentTemplateSequence = 0x0040A504
 ContentSequence = 0x0040A730

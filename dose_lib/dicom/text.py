@@ -154,6 +154,16 @@ def clean(text: str | None) -> str | None:
 
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+# A number within words, for patterns: `DLP=769.67`.
+PLAIN_NUMBER = r"(\d{1,9}(?:\.\d{1,15})?)(?!\d)"
+# No quantity of radiology is larger or, unless 0, smaller in any unit; sums, squares and
+# ratios of numbers within stay numbers.
+_LARGEST, _SMALLEST = 1e30, 1e-30
+
+
+def is_number(value: float) -> bool:
+    """False for NaN, infinite and beyond all quantities."""
+    return _SMALLEST < abs(value) < _LARGEST or value == 0
 
 
 def read_numbers(text: str) -> tuple[tuple[float, ...], bool]:
@@ -172,7 +182,7 @@ def read_numbers(text: str) -> tuple[tuple[float, ...], bool]:
     Returns
     -------
     tuple of float
-        Finite values in order; empty for an empty or unreadable text.
+        Values in order; empty for an empty text, and where one is unreadable.
     bool
         False if the text was not what the standard allows.
     """
@@ -180,7 +190,7 @@ def read_numbers(text: str) -> tuple[tuple[float, ...], bool]:
         number = float(text)
     except ValueError:
         return _read_many(text)
-    if number - number == 0 and "_" not in text:  # neither NaN nor infinite
+    if is_number(number) and "_" not in text:
         return (number,), True
     return (), False
 
@@ -189,13 +199,15 @@ def _read_many(text: str) -> tuple[tuple[float, ...], bool]:
     text = text.strip(" \0")
     if not text:
         return (), True
+    is_legal = not re.search(r"[/,;]", text)
     if re.fullmatch(r"[-+]?\d+,\d+", text):
-        return (float(text.replace(",", ".")),), False
+        text = text.replace(",", ".")
     parts = [p.strip() for p in re.split(r"[\\/,;]", text)]
     parts = [p for p in parts if p]
     if not all(_NUMBER.fullmatch(p) for p in parts):
         return (), False
-    return tuple(map(float, parts)), not re.search(r"[/,;]", text)
+    numbers = tuple(map(float, parts))
+    return (numbers, is_legal) if all(map(is_number, numbers)) else ((), False)
 
 
 def read_date(text: str | None) -> date | None:

@@ -18,6 +18,7 @@ from dose_lib.errors import DoseError, NoDoseError, NotDicomError, ReadError, Tr
 from dose_lib.records import XRayEvent
 from dose_lib.simulate.writer import make_ct_rdsr, make_rdsr, transcode
 from tests.dicom import build as b
+from tests.dicom.hostile import element
 
 META = b"\0" * 128 + b"DICM"
 EXPLICIT = b"1.2.840.10008.1.2.1\0"
@@ -27,14 +28,6 @@ REPORT = make_ct_rdsr(events=2)
 
 def meta(syntax: bytes = EXPLICIT) -> bytes:
     return META + b"\x02\0\x10\0UI" + struct.pack("<H", len(syntax)) + syntax
-
-
-def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr
-    size = len(value) if length is None else length
-    if vr in (b"SQ", b"UT", b"OB", b"UN"):
-        return head + b"\0\0" + struct.pack("<L", size) + value
-    return head + struct.pack("<H", size) + value
 
 
 @pytest.mark.parametrize(

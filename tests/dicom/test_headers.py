@@ -6,6 +6,7 @@ import pytest
 
 from dose_lib import codes as c
 from dose_lib import read_bytes
+from dose_lib.errors import NoDoseError
 from dose_lib.records import (
     CtEvent,
     Identity,
@@ -95,6 +96,54 @@ def test_ct_image() -> None:
     assert event.exposure_time_s is None  # that was the time of a rotation
     assert event.sources[0].kvp_kv == 120 and event.rotation_time_s == 0.5
     assert part.totals.ctdi_vol_32cm_max_mgy == 7.5 and part.totals.dlp_total_mgy_cm is None
+
+
+def test_a_reconstruction_of_an_angiography_run_is_no_ct_exam() -> None:
+    made = b.header(b.CT_IMAGE, Manufacturer="SIEMENS", ManufacturerModelName="AXIOM-Artis")
+    made.KVP, made.XRayTubeCurrent = "90", "300"
+    with pytest.raises(NoDoseError, match="angiography"):
+        read_bytes(b.encode(made))
+    made.ManufacturerModelName = "SOMATOM Force"
+    assert read(b.encode(made))[0].modality is Modality.CT
+
+
+@pytest.mark.parametrize("name", ["FilterMaterial", "FilterThicknessMinimum", "FilterType"])
+def test_a_filter_of_which_one_thing_is_said(name: str) -> None:
+    value = "0.5" if "Thickness" in name else "ALUMINUM"
+    part, _ = read(b.encode(b.header(b.DX_IMAGE, KVP="70", ExposureInuAs="1000", **{name: value})))
+    event = part.events[0]
+    assert isinstance(event, XRayEvent) and len(event.filters) == 1
+    (where,) = (p for p in part.provenance if p.name == "events[0].filters")
+    assert where.recorded == value
+
+
+@pytest.mark.parametrize(
+    ("study", "acquisition", "content", "start"),
+    [
+        ("20240131 093000", "20240131 094500", "20240131 101500", "2024-01-31T09:30:00"),
+        ("20240131 000000", None, "20240131 101500", "2024-01-31T10:15:00"),
+        ("20240131", "20240131 094500", "20240131 101500", "2024-01-31T09:45:00"),
+        ("20240131 000000", None, None, "2024-01-31T00:00:00"),
+        ("20240131 000000", None, "20240201 101500", "2024-01-31T00:00:00"),
+    ],
+)
+def test_midnight_stands_for_no_time(
+    study: str, acquisition: str | None, content: str | None, start: str
+) -> None:
+    times = {}
+    for name, given in {"Study": study, "Acquisition": acquisition, "Content": content}.items():
+        day, _, at = (given or "").partition(" ")
+        times |= {f"{name}Date": day, f"{name}Time": at}
+    screen = b.header(
+        b.SECONDARY_CAPTURE,
+        Modality="CT",
+        ImageType=["DERIVED", "SECONDARY", "DOSE_INFO"],
+        ExposureDoseSequence=b.sequence(b.item(KVP="120", CTDIvol=5.0)),
+        **times,
+    )
+    part, _ = read(b.encode(screen))
+    assert part.started_at is not None
+    assert part.started_at.isoformat() == start
 
 
 def test_performed_procedure_step() -> None:

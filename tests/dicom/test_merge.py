@@ -95,17 +95,34 @@ def test_a_new_version_of_one_object() -> None:
     assert part.totals.dlp_total_mgy_cm == 60 and len(part.sources) == 2
 
 
+def successor(n: int, events: dict[str, float], of: str) -> Part:
+    """A report that names object `of` as its predecessor."""
+    objects = b.sequence(b.item(ReferencedSOPInstanceUID=of))
+    series = b.sequence(b.item(ReferencedSOPSequence=objects))
+    study = b.item(StudyInstanceUID="1.2.3", ReferencedSeriesSequence=series)
+    return ct_report(n, events, PredecessorDocumentsSequence=b.sequence(study))
+
+
 def test_a_named_predecessor_is_replaced() -> None:
-    old = ct_report(1, {"1.1": 40, "1.2": 20})
-    reference = b.item(
-        StudyInstanceUID="1.2.3",
-        ReferencedSeriesSequence=b.sequence(
-            b.item(ReferencedSOPSequence=b.sequence(b.item(ReferencedSOPInstanceUID="1.2.3.1")))
-        ),
-    )
-    new = ct_report(2, {"1.9": 60}, PredecessorDocumentsSequence=b.sequence(reference))
+    old, new = ct_report(1, {"1.1": 40, "1.2": 20}), successor(2, {"1.9": 60}, of="1.2.3.1")
     (part,) = in_any_order(old, new)
     assert [e.event_uid for e in part.events] == ["1.9"]
+
+
+def test_of_reports_that_replace_each_other_one_stays() -> None:
+    """
+    report  content  events   names as predecessor
+    1       10:01    a b
+    1       10:05    a                               a new version of 1
+    2       10:02    a        3                      superseded
+    3       10:03    b        2
+    """
+    first = ct_report(1, {"1.1": 7, "1.2": 8})
+    version = ct_report(1, {"1.1": 7}, ContentTime="100500")
+    second, third = successor(2, {"1.1": 7}, of="1.2.3.3"), successor(3, {"1.2": 8}, of="1.2.3.2")
+    (part,) = in_any_order(first, version, second, third)
+    assert part.totals.dlp_total_mgy_cm == 15
+    assert [e.event_uid for e in part.events] == ["1.1", "1.2"]
 
 
 def test_events_without_uids_are_known_by_what_they_were() -> None:
@@ -229,6 +246,15 @@ def test_ct_slices_and_reconstructions_are_one_event() -> None:
     assert part.totals.ctdi_vol_32cm_max_mgy == 7.5
     first = part.events[0].started_at
     assert first is not None and first.second == 1
+
+
+def test_a_ct_image_with_the_event_of_a_projection_stays_apart() -> None:
+    image = b.header(
+        b.CT_IMAGE, SOPInstanceUID="1.2.5", IrradiationEventUID="1.1", KVP="120", CTDIvol=3.0
+    )
+    run = read(b.xray_report(b.xray_event(b.num(c.KVP, "80", "kV"), uid="1.1")))
+    found = in_any_order(run, read(b.encode(image)))
+    assert sorted(p.modality for p in found) == [Modality.CT, run.modality]
 
 
 def test_pet_slices_and_the_report_are_one_administration() -> None:
