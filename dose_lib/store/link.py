@@ -20,6 +20,7 @@ from dose_lib.store.answer import answer
 from dose_lib.store.endpoint import Endpoint, read_endpoint, store_endpoint_file
 from dose_lib.store.engine import load_quack, memory_bytes, missing, open_file
 from dose_lib.store.guard import Guard
+from dose_lib.store.migrate import require_current
 from dose_lib.store.watch import Watch
 from dose_lib.store.wire import OwnerGoneError, fetch
 
@@ -169,6 +170,7 @@ def query_file(path: Path, sql: str, settings: Settings) -> pa.Table:
     with _ONE_AT_A_TIME:
         con = open_file(path, read_only=True)
         try:
+            require_current(con, str(path))
             con.execute("SET enable_external_access = false")
             con.execute("SET lock_configuration = true")
             limit = 2 * memory_bytes(settings.store_memory)

@@ -71,6 +71,27 @@ def migrate(con: duckdb.DuckDBPyConnection, steps: tuple[Migration, ...] | None 
     return len(wanted) - len(applied)
 
 
+def require_current(con: duckdb.DuckDBPyConnection, place: str) -> None:
+    """Refuse a store that is read only and of another version than the code.
+
+    Its owner would bring it forward; a reader may not, and would fail on the first column
+    that is missing.
+
+    Raises
+    ------
+    StoreError
+        If the store is older or newer than this version.
+    """
+    applied, wanted = applied_migrations(con), migrations()
+    _check(applied, wanted)
+    if len(applied) < len(wanted):
+        raise StoreError(
+            f"the store is at schema {len(applied)}, this version needs {len(wanted)}",
+            where=place,
+            todo="Start `dose serve` once: it brings the store forward and loses nothing",
+        )
+
+
 def applied_migrations(con: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str]]:
     """Number, name and hash of each migration the store has had."""
     known = con.execute(

@@ -8,6 +8,7 @@ import pytest
 from dose_lib.errors import StoreError
 from dose_lib.settings import Settings
 from dose_lib.store import Store
+from dose_lib.store.connect import connect
 from dose_lib.store.migrate import Migration, applied_migrations, migrate, migrations
 from tests.store.exams import ct_part, incoming, merge, unchanged
 
@@ -50,6 +51,14 @@ def test_a_newer_store_is_refused(con: duckdb.DuckDBPyConnection) -> None:
     migrate(con, (ONE, TWO))
     with pytest.raises(StoreError, match=r"schema 2, this version knows 1.*Upgrade"):
         migrate(con, (ONE,))
+
+
+def test_a_reader_of_an_older_store_is_told_what_brings_it_forward(settings: Settings) -> None:
+    settings.store_file.parent.mkdir(parents=True)
+    with duckdb.connect(str(settings.store_file)) as older:
+        migrate(older, migrations()[:2])
+    with pytest.raises(StoreError, match=r"schema 2, this version needs .*`dose serve`"):
+        connect(settings=settings).table("studies").count().execute()
 
 
 def test_ours_are_numbered_and_readable() -> None:
