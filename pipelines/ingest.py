@@ -303,6 +303,7 @@ def _incoming(receipt: Receipt, read: ReadObject) -> Incoming:
         study_uid=head.study_uid if head else None,
         parts=read.parts,
         error=read.failure.as_error() if read.failure else None,
+        rejection=read.rejection,
     )
 
 

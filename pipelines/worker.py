@@ -17,9 +17,10 @@ import msgspec
 import dose_lib
 from dose_lib import Settings, load_settings
 from dose_lib.dicom.identify import ObjectHead, peek
+from dose_lib.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
 from dose_lib.errors import NoDoseError
 from dose_lib.normalise import SiteFacts, judge_patient, read_site
-from dose_lib.records import Finding, Part, SourceKind, StepStatus
+from dose_lib.records import Finding, Part, Rejection, SourceKind, StepStatus
 from dose_lib.store import site_key
 from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
@@ -48,7 +49,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What one object gave: parts, or why there are none.
+    """What one object gave: parts, what it rejects, or why there is neither.
 
     `sealed` holds who the exam was of; only the identity vault can open it.
     """
@@ -59,6 +60,7 @@ class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     parts: tuple[Part, ...] = ()
     sealed: bytes | None = None
     failure: Failure | None = None
+    rejection: Rejection | None = None
 
 
 class Detected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -100,6 +102,8 @@ class Worker:
             receipt = make_receipt(path.read_bytes(), "folder")
             return ReadObject(path=str(path), receipt=receipt, failure=failure)
         head = attempt(lambda: peek(arrival.data), "the reader")
+        if not isinstance(head, Failure) and head.sop_class == KEY_OBJECT_SELECTION:
+            return _read_note(arrival, head)
         read = attempt(lambda: self._parts(arrival), "the reader")
         parts, sealed = ((), None) if isinstance(read, Failure) else read
         return ReadObject(
@@ -141,6 +145,18 @@ class Worker:
             else:
                 findings.extend(found)
         return Detected(batch=request.batch, findings=tuple(findings), failures=tuple(failures))
+
+
+def _read_note(arrival: Arrival, head: ObjectHead) -> ReadObject:
+    """What a rejection note says; another selection of key objects carries no dose."""
+    note = attempt(lambda: read_rejection(arrival.data), "the reader")
+    return ReadObject(
+        path=str(arrival.path),
+        receipt=arrival.receipt,
+        head=head,
+        failure=note if isinstance(note, Failure) else None,
+        rejection=None if isinstance(note, Failure) else note,
+    )
 
 
 def _is_under_way(part: Part) -> bool:

@@ -34,6 +34,7 @@ from dose_lib.records.finding import Decision, Finding, FindingState, finding_id
 from dose_lib.records.identity import IdentifyingText, Identity, OtherPatientId, Staff
 from dose_lib.records.nuclear import Administration, Estimate, EstimateParameter, OrganDose
 from dose_lib.records.part import DerivedValue, Extra, Fiducial, Part, Patient, Totals, TotalsPlane
+from dose_lib.records.rejection import Rejection, RejectionReason
 from dose_lib.records.source import Code, Issue, Provenance, SourceObject
 from dose_lib.records.xray import Filter, Pulse, RelativeExposure, XRayEvent
 
@@ -73,6 +74,8 @@ __all__ = [
     "PregnancyStatus",
     "Provenance",
     "Pulse",
+    "Rejection",
+    "RejectionReason",
     "RelativeExposure",
     "SetRole",
     "Severity",

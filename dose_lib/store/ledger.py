@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from dose_lib.errors import DoseError, NoDoseError
-from dose_lib.records import Part, SetRole
+from dose_lib.records import Part, Rejection, SetRole
 
 
 class Status(StrEnum):
@@ -46,6 +46,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     error
         Why there are no parts: NoDoseError for an object without dose, any other puts the
         object in quarantine.
+    rejection
+        What it says, if it is a rejection note.
     stored_at
         Only in a rebuild: when it was first stored.
     """
@@ -60,6 +62,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     study_uid: str | None = None
     parts: tuple[Part, ...] = ()
     error: DoseError | None = None
+    rejection: Rejection | None = None
     stored_at: datetime | None = None
 
     @property

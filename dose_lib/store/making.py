@@ -19,6 +19,7 @@ from dose_lib.records import Part
 from dose_lib.store.reading import finite_part, unpack_part
 from dose_lib.store.sizes import others_of
 from dose_lib.vault.groups import Forgotten
+from dose_lib.store.standing import Standing, bad_images, standing, with_rejected
 
 Merge = Callable[[Iterable[Part]], tuple[Part, ...]]
 Normalise = Callable[[Part], Part]
@@ -65,20 +66,35 @@ class Made(NamedTuple):
 
 
 def make_parts(
-    con: duckdb.DuckDBPyConnection, readings: Mapping[str, Sequence[Reading]], rules: Rules
+    con: duckdb.DuckDBPyConnection,
+    readings: Mapping[str, Sequence[Reading]],
+    rules: Rules,
+    place: Standing | None = None,
 ) -> Made:
-    """Parts of studies from everything that was read of them.
+    """Parts of studies from what was read of them and counts.
 
     Parameters
     ----------
     con
-        The store: sizes of the same patients are looked up in it.
+        The store, with these readings in it: what was rejected, moved or corrected, and sizes
+        of the same patients are looked up there.
     readings
         By study, in order of arrival.
     rules
         The steps.
     """
-    merged = {s: rules.merge(r.part for r in some) for s, some in readings.items()}
+    place
+        Which readings count, if that was worked out already.
+    out = (place or standing(con, readings)).out
+    bad = bad_images(con, readings)
+    counting = {
+        s: [_with_rejected(r.part, bad.get(s)) for r in some if (s, r.sha256) not in out]
+        for s, some in readings.items()
+    }
+    merged = {
+        s: tuple(_with_rejected(p, bad.get(s)) for p in rules.merge(parts))
+        for s, parts in counting.items()
+    }
     named = {s: tuple(rules.normalise(p) for p in parts) for s, parts in merged.items()}
     derived = _derive(con, named, rules)
     made = {s: tuple(finite_part(p) for p in parts) for s, parts in derived.items()}
@@ -87,6 +103,10 @@ def make_parts(
 
 
 def _derive(
+def _with_rejected(part: Part, bad: frozenset[str] | None) -> Part:
+    return with_rejected(part, bad) if bad else part
+
+
     con: duckdb.DuckDBPyConnection, named: Mapping[str, tuple[Part, ...]], rules: Rules
 ) -> Mapping[str, tuple[Part, ...]]:
     if rules.derive is None:

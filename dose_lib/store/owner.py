@@ -26,9 +26,10 @@ from dose_lib.store.engine import open_file
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.making import Merge, Normalise, Rules, parts_of
+from dose_lib.store.marking import is_unmarked, mark_readings
 from dose_lib.store.migrate import migrate
 from dose_lib.store.people import apply_people, people_decisions
-from dose_lib.store.write import commit, insert_rows
+from dose_lib.store.write import commit, insert_rows, settle
 from dose_lib.vault.groups import KINDS as PEOPLE
 from dose_lib.vault.groups import Forgotten
 
@@ -125,6 +126,7 @@ class Store:
         except BaseException:
             con.close()
             raise
+        store._mark_older_readings()
         store.apply_decisions()
         return store
 
@@ -134,6 +136,12 @@ class Store:
         with self._transaction():
             decisions.append_decisions(self._con, known, self._clock())
             self._forget()
+
+    def _mark_older_readings(self) -> None:
+        """Once after an upgrade: which readings of the former version count, and their studies."""
+        if is_unmarked(self._con):
+            with self._transaction():
+                settle(self._con, mark_readings(self._con), self._rules)
 
     def commit(self, batch: Sequence[Incoming]) -> list[Outcome]:
         """Store a batch of received objects in one transaction.

@@ -22,7 +22,15 @@ from dose_lib.store.people import ERASED, is_forgotten
 from dose_lib.store.reading import clean_part, pack_part, pack_trace
 from dose_lib.store.rows import Row, arrow_table, part_rows
 from dose_lib.store.sizes import borrowers
+from dose_lib.store.standing import (
+    Place,
+    add_rejection,
+    marks_of,
+    note_of,
+    standing,
+)
 
+_STUDIES_AT_ONCE = 500
 PART_TABLES = ("part", "event", "administration", "estimate", "issue", "provenance")
 
 _UTC = pa.timestamp("us", tz="UTC")
@@ -52,6 +60,11 @@ _READING = pa.schema(
         ("sop_instance_uid", pa.string()),
         ("received_at", _UTC),
         ("record", pa.binary()),
+        ("sop_key", pa.uint64()),
+        ("exposures_key", pa.uint64()),
+        ("content_at", pa.timestamp("us")),
+        ("started_at", pa.timestamp("us")),
+        ("patient_key", pa.string()),
     ]
 )
 _PROVENANCE = pa.schema(
@@ -91,6 +104,7 @@ def _commit(
     fresh = {i.receipt_id: i for i in in_order if i.receipt_id not in earlier}
     known = _known_contents(con, fresh.values())
     readings: dict[str, list[Reading]] = defaultdict(list)
+    concerned: set[str] = set()
     outcomes: dict[str, Outcome] = dict(earlier)
     for receipt, incoming in fresh.items():
         if _is_forgotten(incoming, rules):
@@ -105,14 +119,29 @@ def _commit(
                 reading = Reading(part, incoming.sha256, receipt, incoming.received_at)
                 readings[part.study_uid].append(reading)
         else:
-            status, reason = verdict(incoming)
+            concerned.update(_take_note(con, incoming))
+            status, reason = _verdict(incoming)
             outcomes[receipt] = Outcome(
                 sha256=incoming.sha256, receipt_id=receipt, status=status, reason=reason
             )
-    merged = _merge_studies(con, readings, rules) if readings else {}
-    _finish(outcomes, fresh, merged)
+    if readings or concerned:
+        merged, out = _merge_studies(con, readings, concerned, rules)
+        _finish(outcomes, fresh, merged, out)
     _write_ledger(con, fresh, outcomes, now)
     return [outcomes[i.receipt_id] for i in batch]
+
+
+def _take_note(con: duckdb.DuckDBPyConnection, incoming: Incoming) -> list[str]:
+    """Keep a rejection note; returns the stored studies it concerns."""
+    if incoming.rejection is None:
+        return []
+    return add_rejection(con, incoming.receipt_id, incoming.received_at, incoming.rejection)
+
+
+def _verdict(incoming: Incoming) -> tuple[Status, str | None]:
+    if incoming.rejection is not None:
+        return Status.NO_DOSE, note_of(incoming.rejection)
+    return verdict(incoming)
 
 
 def _earlier_receipts(
@@ -125,7 +154,7 @@ def _earlier_receipts(
         " WHERE receipt_id IN (SELECT unnest(?))",
         [receipts],
     ).fetchall()
-    readable = {i.receipt_id for i in batch if i.parts or i.error is not None}
+    readable = {i.receipt_id for i in batch if i.parts or i.error or i.rejection}
     settled: dict[str, Outcome] = {}
     again: list[str] = []
     for receipt, sha256, status, reason, part_keys in rows:
@@ -221,21 +250,34 @@ def _count_instead(
 
 
 def _merge_studies(
-    con: duckdb.DuckDBPyConnection, fresh: Mapping[str, list[Reading]], rules: Rules
-) -> dict[str, tuple[Part, ...]]:
-    """Write the readings, make the parts of their studies anew, and return them by study."""
-    studies = list(fresh)
-    readings = stored_readings(con, studies)
+    con: duckdb.DuckDBPyConnection,
+    fresh: Mapping[str, list[Reading]],
+    concerned: Iterable[str],
+    rules: Rules,
+) -> tuple[dict[str, tuple[Part, ...]], Mapping[Place, str]]:
+    """Write the readings and make all studies anew that they or a note have changed.
+
+    Returns the parts of these studies, and which readings do not count.
+    """
+    stored = stored_readings(con, list(fresh))
     insert_rows(con, "reading", _reading_rows(r for rs in fresh.values() for r in rs))
-    _delete_parts(con, [s for s in studies if s in readings])
-    together = {study: [*readings.get(study, ()), *new] for study, new in fresh.items()}
-    made = make_parts(con, together, rules)
+    place = standing(con, {*fresh, *concerned})
+    stored |= stored_readings(con, sorted(place.studies - set(fresh)))
+    _delete_parts(con, list(stored))
+    together = {s: [*stored.get(s, ()), *fresh.get(s, ())] for s in place.studies}
+    made = make_parts(con, together, rules, place)
     write_parts(con, made.parts, made.received_at)
     if rules.derive is not None:
         # A weight that came in may be lent to other studies of the patient.
         remake(con, borrowers(con, made.parts, rules.adult_age_y), rules)
-    _settle_earlier(con, made.by_study, [r for rs in readings.values() for r in rs])
-    return made.by_study
+    _settle_earlier(con, made.by_study, [r for rs in stored.values() for r in rs], place.out)
+    return made.by_study, place.out
+
+
+def settle(con: duckdb.DuckDBPyConnection, studies: Sequence[str], rules: Rules) -> None:
+    """Make stored studies anew after what counts in them has changed, with their receipts."""
+    for start in range(0, len(studies), _STUDIES_AT_ONCE):
+        _merge_studies(con, {}, studies[start : start + _STUDIES_AT_ONCE], rules)
 
 
 def remake(
@@ -260,6 +302,7 @@ def _reading_rows(readings: Iterable[Reading]) -> pa.Table:
             "sop_instance_uid": r.part.sources[0].sop_instance_uid,
             "received_at": r.received_at,
             "record": pack_part(r.part),
+            **marks_of(r.part),
         }
         for r in readings
     ]
@@ -314,21 +357,48 @@ def _settle_earlier(
     con: duckdb.DuckDBPyConnection,
     merged: Mapping[str, tuple[Part, ...]],
     earlier: Sequence[Reading],
+    out: Mapping[Place, str],
 ) -> None:
     """Change the status of earlier objects whose role in the set a later one changed."""
-    for receipt, study, sha256 in {(r.receipt_id, r.part.study_uid, r.sha256) for r in earlier}:
-        status = statuses_of_set(merged[study]).get(sha256, Status.SUPERSEDED)
+    settled = {
+        r.receipt_id: _settled(r.part.study_uid, r.sha256, merged[r.part.study_uid], out)
+        for r in earlier
+    }
+    if not settled:
+        return
+    rows = pa.table(
+        {
+            "receipt_id": list(settled),
+            "status": [status.value for status, _ in settled.values()],
+            "reason": pa.array([reason for _, reason in settled.values()], pa.string()),
+        }
+    )
+    con.register("settled_rows", rows)
+    try:
         con.execute(
-            "UPDATE object SET status = ?, reason = ?"
-            " WHERE receipt_id = ? AND status NOT IN (?, 'erased')",
-            [status, _why(status), receipt, status],
+            "UPDATE object SET status = s.status, reason = s.reason FROM settled_rows AS s"
+            " WHERE object.receipt_id = s.receipt_id AND object.status <> 'erased'"
+            " AND (object.status, object.reason) IS DISTINCT FROM (s.status, s.reason)"
         )
+    finally:
+        con.unregister("settled_rows")
+
+
+def _settled(
+    study: str, sha256: str, parts: Sequence[Part], out: Mapping[Place, str]
+) -> tuple[Status, str | None]:
+    """Status of an object that has a reading, and why."""
+    if (study, sha256) in out:
+        return Status.SUPERSEDED, out[study, sha256]
+    status = statuses_of_set(parts).get(sha256, Status.SUPERSEDED)
+    return status, _why(status)
 
 
 def _finish(
     outcomes: dict[str, Outcome],
     fresh: Mapping[str, Incoming],
     merged: Mapping[str, tuple[Part, ...]],
+    out: Mapping[Place, str],
 ) -> None:
     """Add the outcomes of the objects whose parts were merged."""
     for receipt, incoming in fresh.items():
@@ -336,12 +406,12 @@ def _finish(
             continue
         studies = {p.study_uid for p in incoming.parts}
         parts = tuple(p for study in studies for p in merged[study])
-        status = statuses_of_set(parts).get(incoming.sha256, Status.SUPERSEDED)
+        status, reason = _settled(incoming.parts[0].study_uid, incoming.sha256, parts, out)
         outcomes[receipt] = Outcome(
             sha256=incoming.sha256,
             receipt_id=receipt,
             status=status,
-            reason=_why(status),
+            reason=reason,
             part_keys=tuple(dict.fromkeys(p.part_key for p in incoming.parts)),
             parts=parts,
         )
