@@ -18,8 +18,8 @@ from dose_lib.derived import OtherStudy
 from dose_lib.records import Part
 from dose_lib.store.reading import finite_part, unpack_part
 from dose_lib.store.sizes import others_of
-from dose_lib.vault.groups import Forgotten
 from dose_lib.store.standing import Standing, bad_images, standing, with_rejected
+from dose_lib.vault.groups import Forgotten
 
 Merge = Callable[[Iterable[Part]], tuple[Part, ...]]
 Normalise = Callable[[Part], Part]
@@ -82,9 +82,9 @@ def make_parts(
         By study, in order of arrival.
     rules
         The steps.
-    """
     place
         Which readings count, if that was worked out already.
+    """
     out = (place or standing(con, readings)).out
     bad = bad_images(con, readings)
     counting = {
@@ -102,11 +102,11 @@ def make_parts(
     return Made(made, first)
 
 
-def _derive(
 def _with_rejected(part: Part, bad: frozenset[str] | None) -> Part:
     return with_rejected(part, bad) if bad else part
 
 
+def _derive(
     con: duckdb.DuckDBPyConnection, named: Mapping[str, tuple[Part, ...]], rules: Rules
 ) -> Mapping[str, tuple[Part, ...]]:
     if rules.derive is None:
