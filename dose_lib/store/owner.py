@@ -122,7 +122,7 @@ class Store:
                 rules = Rules(merge or _default_merge(), normalise)
             store = cls(con, settings, rules, clock, file)
             store._take_in_journal()
-            store._renew_rules()
+            store.renew_site()
         except BaseException:
             con.close()
             raise
@@ -191,13 +191,20 @@ class Store:
 
     def _keep_to_names(self) -> None:
         """Name what arrives by the new decisions at once; what is stored, beside other work."""
-        self._renew_rules()
+        self.renew_site()
         if self._background is None:
             self.apply_decisions()
         else:
             self._background.submit(self.apply_decisions).add_done_callback(_say_if_failed)
 
-    def _renew_rules(self) -> None:
+    def renew_site(self) -> None:
+        """Name what arrives from now on by the site's files and decisions as they are now.
+
+        Raises
+        ------
+        SettingsError
+            If a file cannot be used; the rules before stay.
+        """
         if self._rules.has_site:
             with self._lock:
                 rules = self._rules
