@@ -9,15 +9,26 @@ asked, not rebuilt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dose_lib.errors import SimulationError
 from dose_lib.settings import Settings
 from dose_lib.store.columns import child_columns, event_columns, part_columns
 from dose_lib.store.engine import open_file
 
+# What one statement adds, and the memory it may take: both hold at any number of repetitions.
+_PARTS_AT_ONCE = 50_000
+_MEMORY = "2GB"
 _PART_TIMES = ("started_at", "ended_at", "started_at_utc")
 
 
-def repeat_exams(settings: Settings, times: int, *, period_days: int = 364) -> int:
+def repeat_exams(
+    settings: Settings,
+    times: int,
+    *,
+    period_days: int = 364,
+    on_done: Callable[[int], None] | None = None,
+) -> int:
     """Add repetitions of every exam of a store that no process owns.
 
     Parameters
@@ -28,6 +39,8 @@ def repeat_exams(settings: Settings, times: int, *, period_days: int = 364) -> i
         How often each exam stands there afterwards, the original included.
     period_days
         Distance of the repetitions; whole weeks keep weekdays where they are.
+    on_done
+        Called with how often each exam stands there so far.
 
     Returns
     -------
@@ -45,10 +58,17 @@ def repeat_exams(settings: Settings, times: int, *, period_days: int = 364) -> i
         raise SimulationError(f"{times} repetitions", expected="at least 1, the original")
     con = open_file(settings.store_file)
     try:
+        con.execute("SET memory_limit = ?", [_MEMORY])
+        con.execute("SET preserve_insertion_order = false")
         con.execute("CREATE TEMP TABLE original AS SELECT part_key FROM part")
-        for n in range(1, times):
-            for statement in _statements(n, n * period_days):
-                con.execute(statement)
+        (n_parts,) = con.execute("SELECT count(*) FROM original").fetchone() or (0,)
+        step = max(1, _PARTS_AT_ONCE // max(1, n_parts))
+        for first in range(1, times, step):
+            until = min(first + step, times)
+            for statement in _statements(period_days):
+                con.execute(statement, {"first": first, "until": until})
+            if on_done is not None:
+                on_done(until)
         (count,) = con.execute("SELECT count(*) FROM part").fetchone() or (0,)
         con.execute("CHECKPOINT")
     finally:
@@ -56,38 +76,40 @@ def repeat_exams(settings: Settings, times: int, *, period_days: int = 364) -> i
     return int(count)
 
 
-def _statements(n: int, days: int) -> list[str]:
-    """One repetition of every table, each a statement of its own."""
-    back = f"- INTERVAL {days} DAY"
+def _statements(period_days: int) -> list[str]:
+    """Repetitions `$first` to before `$until` of every table, each a statement of its own."""
+    back = f"- to_days(CAST(n * {period_days} AS INTEGER))"
     part = {name: f"{name} {back}" for name in _PART_TIMES if name in part_columns()}
-    part |= {"part_key": _key("part_key", n), "study_uid": f"study_uid || '.{n}'"}
-    event = {"part_key": _key("part_key", n), "event_uid": f"event_uid || '.{n}'"}
+    part |= {"part_key": _key("part_key"), "study_uid": "study_uid || '.' || n"}
+    event = {"part_key": _key("part_key"), "event_uid": "event_uid || '.' || n"}
     event |= {t: f"{t} {back}" for t in ("started_at", "ended_at") if t in event_columns()}
     others = (table for table in child_columns() if table != "event")
     made = [
         _copy("part", part),
         _copy("event", event),
-        *(_copy(table, {"part_key": _key("part_key", n)}) for table in others),
+        *(_copy(table, {"part_key": _key("part_key")}) for table in others),
     ]
-    keys = f"list_transform(part_keys, lambda k: {_key('k', n)})"
     received = {
-        "receipt_id": f"receipt_id || '.{n}'",
-        "sha256": f"sha256 || '.{n}'",
-        "study_uid": f"study_uid || '.{n}'",
+        "receipt_id": "receipt_id || '.' || n",
+        "sha256": "sha256 || '.' || n",
+        "study_uid": "study_uid || '.' || n",
         "received_at": f"received_at {back}",
-        "part_keys": keys,
+        "part_keys": f"list_transform(part_keys, lambda k: {_key('k')})",
     }
     # A receipt that was repeated has a dot; those of received objects are hexadecimal.
     made.append(_copy("object", received, "NOT contains(receipt_id, '.')"))
     return made
 
 
-def _key(column: str, n: int) -> str:
-    return f"left(md5({column} || '.{n}'), 20)"
+def _key(column: str) -> str:
+    return f"left(md5({column} || '.' || n), 20)"
 
 
 def _copy(table: str, replaced: dict[str, str], where: str | None = None) -> str:
     columns = ", ".join(f"{expression} AS {name}" for name, expression in replaced.items())
     chosen = where or "part_key IN (SELECT part_key FROM original)"
-    # Table and column names are ours, numbers are integers: nothing of a user's stands here.
-    return f"INSERT INTO {table} SELECT * REPLACE ({columns}) FROM {table} WHERE {chosen}"  # noqa: S608
+    # Table and column names are ours: nothing of a user's stands here.
+    return (
+        f"INSERT INTO {table} SELECT t.* REPLACE ({columns})"  # noqa: S608
+        f" FROM {table} AS t, range($first, $until) AS r(n) WHERE {chosen}"
+    )

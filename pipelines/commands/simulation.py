@@ -167,7 +167,8 @@ def _fill(hospital: Hospital, repeat: int) -> None:
         )
     say(f"{result.n_exams} exams stored in {result.seconds:.1f} s in {s.store_file}.")
     if repeat > 1:
-        n = repeat_exams(s, repeat)
+        with progress_bars() as progress:
+            n = repeat_exams(s, repeat, on_done=lambda done: progress("times", done, repeat))
         say(f"{n} exams after {repeat - 1} repetitions.")
 
 
