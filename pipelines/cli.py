@@ -10,7 +10,16 @@ import typer
 
 import dose_lib
 from dose_lib import DoseError
-from pipelines.commands import collecting, identities, objects, reports, service, simulation
+from pipelines.commands import (
+    collecting,
+    comparing,
+    identities,
+    levels,
+    objects,
+    reports,
+    service,
+    simulation,
+)
 from pipelines.commands.terminal import choose_home, err, help_of, say, show_error
 
 _EPILOG = (
@@ -52,6 +61,8 @@ for group, name, command in (
     group.command(name, help=help_of(command))(command)
 identities.add_to(app)
 collecting.add_to(app)
+levels.add_to(app)
+comparing.add_to(app)
 
 
 def _version(wanted: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dose_lib.compare.local import LocalLevel, LocalLevels, Method, local_levels
-from dose_lib.compare.practice import compare_practice, compare_task
+from dose_lib.compare.practice import QUANTITIES, compare_practice, compare_task
 from dose_lib.compare.rule import Rule
 from dose_lib.compare.summary import Summary, median_rank, summarise
 from dose_lib.compare.table import COLUMNS, Comparison
@@ -11,6 +11,7 @@ from dose_lib.compare.verdict import Status, Verdict, judge
 
 __all__ = [
     "COLUMNS",
+    "QUANTITIES",
     "Comparison",
     "LocalLevel",
     "LocalLevels",

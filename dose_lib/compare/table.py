@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 COLUMNS = (
     "procedure_name", "quantity", "band", "unit", "name", "site", "status", "n", "n_all",
     "median", "p25", "p75", "ci_low", "ci_high", "dose_unit", "level", "level_name", "level_row",
-    "statistic", "achievable", "ratio", "share_above", "size_rule", "mean_weight_kg",
-    "share_in_window", "previous", "reason", "text", "basis", "devices", "start", "end", "notes",
+    "level_kind", "confidence", "signed_by", "statistic", "achievable", "ratio", "share_above",
+    "size_rule", "mean_weight_kg", "share_in_window", "previous", "reason", "text",
+    "basis", "devices", "start", "end", "notes",
 )  # fmt: skip
 _OF_FIGURES = ("n", "median", "p25", "p75", "ci_low", "ci_high")
 
@@ -45,6 +46,9 @@ def cells(verdict: Verdict) -> dict[str, Any]:
         "level": level and level.value,
         "level_name": level and f"{level.set_id} {level.edition}",
         "level_row": level and level.row_id,
+        "level_kind": level and level.kind.value,
+        "confidence": level and level.confidence.value,
+        "signed_by": level and level.signed_by,
         "statistic": level and level.statistic,
         "devices": ", ".join(verdict.devices),
         "notes": "; ".join(verdict.notes),

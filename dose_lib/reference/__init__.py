@@ -21,7 +21,6 @@ from dose_lib.reference.library import (
     load_levels,
     published_levels,
     read_table,
-    site_levels,
     tables_folder,
 )
 from dose_lib.reference.signing import (
@@ -31,6 +30,7 @@ from dose_lib.reference.signing import (
     sign_off,
     sign_offs,
 )
+from dose_lib.reference.site import Imported, import_levels, site_levels, template
 
 __all__ = [
     "ADOPTION",
@@ -38,6 +38,7 @@ __all__ = [
     "Basis",
     "Choice",
     "Confidence",
+    "Imported",
     "Kind",
     "Level",
     "Narrowed",
@@ -50,6 +51,7 @@ __all__ = [
     "adoption",
     "apply_sign_offs",
     "fits_patient",
+    "import_levels",
     "kinds_of",
     "load_levels",
     "narrow_levels",
@@ -64,5 +66,6 @@ __all__ = [
     "site_levels",
     "slot_of",
     "tables_folder",
+    "template",
     "unusable",
 ]

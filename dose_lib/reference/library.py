@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import dose_lib
-from dose_lib.errors import LevelError, did_you_mean
-from dose_lib.normalise import catalogue, projections, read_site
+from dose_lib.errors import LevelError
 from dose_lib.records import Phantom
 from dose_lib.reference.adopted import ADOPTION, adopted_levels
 from dose_lib.reference.level import Confidence, Kind, Level, Per, PhantomBasis, Quantity
 from dose_lib.reference.signing import SignOff, apply_sign_offs, read_decisions, sign_offs
-from dose_lib.reference.template import SITE_COLUMNS, Row, day, read_rows, row_id
+from dose_lib.reference.site import site_levels
 from dose_lib.settings import Settings
 
 
@@ -131,83 +130,4 @@ def _published(row: Mapping[str, str], of_set: Mapping[str, str]) -> Level:
         is_comparable=row["is_comparable"] == "yes",
         confidence=Confidence(row["confidence"]),
         note=row["source_note"] or None,
-    )
-
-
-def site_levels(settings: Settings) -> tuple[Level, ...]:
-    """Levels of the site's own files `site/drl/*.csv`, in order of file name and line.
-
-    Raises
-    ------
-    LevelError
-        For the first line that cannot be read, and for a row said twice.
-    """
-    names = {
-        **dict.fromkeys(projections()),
-        **{n: p.region for n, p in catalogue().items()},
-        **read_site(settings).regions,
-    }
-    found: dict[str, Level] = {}
-    for file in sorted((settings.site_dir / "drl").glob("*.csv")):
-        for row in read_rows(_text(file), file, columns=SITE_COLUMNS):
-            level = _own(row, names, settings.country)
-            if level.row_id in found:
-                raise row.place.refuse("procedure", row.texts["procedure"], "each row once")
-            found[level.row_id] = level
-    return tuple(found.values())
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LevelError(
-            f"the file cannot be read ({error})", expected="CSV in UTF-8", where=str(file)
-        ) from None
-
-
-def _own(row: Row, names: Mapping[str, str | None], country: str) -> Level:
-    name = row.texts["procedure"]
-    if name not in names:
-        raise row.place.refuse(
-            "procedure", name, "a procedure of the catalogue", did_you_mean(name, names)
-        )
-    year = row.text("year")
-    if year is not None and not year.isdigit():
-        raise row.place.refuse("year", year, "a year such as 2026")
-    kind = row.text("kind") or "local"
-    if kind not in tuple(Kind):
-        raise row.place.refuse("kind", kind, "one of " + ", ".join(Kind))
-    edition = row.text("edition") or year or "undated"
-    return Level(
-        set_id=row.texts["drl_set"],
-        edition=edition,
-        row_id=f"{row_id(row)}/{edition}",
-        kind=Kind.ACHIEVABLE if row.statistic == "p50" and kind != "local" else Kind(kind),
-        origin="site",
-        country=row.text("country_or_region") or country,
-        publication=row.text("publication"),
-        year=int(year) if year else None,
-        valid_from=day(row.place, "valid_from", row.text("valid_from")),
-        valid_to=day(row.place, "valid_to", row.text("valid_to")),
-        modality=row.texts["modality"],
-        procedure_name=name,
-        source_procedure=name,
-        body_region=row.text("body_region") or names[name],
-        indication=row.text("indication"),
-        contrast=row.text("contrast"),
-        population=row.population,
-        size_basis=row.size_basis,
-        size_min=row.size_min,
-        size_max=row.size_max,
-        size_unit=row.size_unit,
-        phantom=Phantom(row.texts["phantom"]) if row.text("phantom") else None,
-        phantom_basis=PhantomBasis.SOURCE if row.text("phantom") else None,
-        quantity=row.quantity,
-        statistic=row.statistic,
-        value=row.value,
-        unit=row.unit,
-        per=row.per,
-        confidence=row.confidence,
-        note=row.text("source_note"),
     )

@@ -106,16 +106,35 @@ def read_rows(text: str, file: Path | str, *, columns: tuple[str, ...] = COLUMNS
     LevelError
         For the first thing that cannot be read, with file, line, column and value.
     """
-    reader = csv.reader(StringIO(text))
-    header = next(reader, [])
+    for read in lines(text, file, columns=columns):
+        if isinstance(read, LevelError):
+            raise read
+        yield read
+
+
+def lines(
+    text: str, file: Path | str, *, columns: tuple[str, ...] = COLUMNS
+) -> Iterator[Row | LevelError]:
+    """Each line of a table as a row, or what is wrong with it; parameters as of `read_rows`.
+
+    A spreadsheet of a country that writes decimals with a comma separates cells by semicolons;
+    both separators are read, decimals with a comma are not.
+    """
+    first = text.partition("\n")[0]
+    reader = csv.reader(StringIO(text), delimiter=";" if first.count(";") else ",")
+    header = [c.strip() for c in next(reader, [])]
     _check_header(header, file, columns)
     for cells in reader:
         place = Place(file, reader.line_num)
         if not any(c.strip() for c in cells):
             continue
         if len(cells) != len(header):
-            raise place.refuse("(all)", f"{len(cells)} cells", f"{len(header)} as in the header")
-        yield _row(place, dict(zip(header, (c.strip() for c in cells), strict=True)))
+            yield place.refuse("(all)", f"{len(cells)} cells", f"{len(header)} as in the header")
+            continue
+        try:
+            yield _row(place, dict(zip(header, (c.strip() for c in cells), strict=True)))
+        except LevelError as error:
+            yield error
 
 
 def _check_header(header: list[str], file: Path | str, columns: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,6 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from dose_lib import DoseError, Settings, load_settings
@@ -62,6 +64,19 @@ def settings(**overrides: Any) -> Settings:
         os.environ[f"DOSE_{name.upper()}"] = str(value)
     home = _chosen["home"]
     return load_settings(home.expanduser().resolve() if home else None, **given)
+
+
+def table_of(*heads: str) -> Table:
+    """An empty table in the style of all commands; fill it with `plain` cells."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
+
+
+def plain(*cells: object) -> tuple[Text, ...]:
+    """Cells as they are, without markup; nothing for what is missing."""
+    return tuple(Text("" if c is None else str(c)) for c in cells)
 
 
 def show_error(error: DoseError) -> None:
