@@ -9,11 +9,19 @@ from __future__ import annotations
 from dose_lib.derived.derive import NAMES, derive_part
 from dose_lib.derived.effective_dose import FACTOR_SETS, DoseFactors, dose_factors
 from dose_lib.derived.growth import ReferenceBody, reference_body
+from dose_lib.derived.outside import (
+    ADULT_HEIGHT,
+    fill_size,
+    height_reach,
+    is_plausible,
+    weight_reach,
+)
 from dose_lib.derived.pixels import SliceSize, slice_size, water_equivalent_diameter
 from dose_lib.derived.size import OtherStudy, Size, is_within_reach, measure_size
 from dose_lib.derived.ssde import conversion_factor, effective_diameter
 
 __all__ = [
+    "ADULT_HEIGHT",
     "FACTOR_SETS",
     "NAMES",
     "DoseFactors",
@@ -25,9 +33,13 @@ __all__ = [
     "derive_part",
     "dose_factors",
     "effective_diameter",
+    "fill_size",
+    "height_reach",
+    "is_plausible",
     "is_within_reach",
     "measure_size",
     "reference_body",
     "slice_size",
     "water_equivalent_diameter",
+    "weight_reach",
 ]

@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 from dose_lib import codes
 from dose_lib.derived.growth import reference_body
+from dose_lib.derived.outside import HEIGHT, WEIGHT
 from dose_lib.derived.ssde import effective_diameter
 from dose_lib.derived.values import Inputs
 from dose_lib.normalise import diagnostic_events
@@ -193,9 +194,9 @@ def _body(part: Part, others: Sequence[OtherStudy], adult_age_y: float) -> _Body
     typical = reference_body(age, patient.sex, adult_age_y=adult_age_y)
     if patient.weight_kg and patient.height_cm:
         method = SizeMethod.WEIGHT_AND_HEIGHT
-        return _Body(patient.weight_kg, patient.height_cm, method, {})
+        return _Body(patient.weight_kg, patient.height_cm, method, _from_outside(part))
     if patient.weight_kg:
-        note: Inputs = {"height_is": "median of age and sex (CDC 2000)"}
+        note: Inputs = {"height_is": "median of age and sex (CDC 2000)", **_from_outside(part)}
         return _Body(patient.weight_kg, typical.height_cm, SizeMethod.WEIGHT, note)
     near = _nearest(part, others, adult_age_y)
     if near is not None and part.started_at is not None:
@@ -205,6 +206,17 @@ def _body(part: Part, others: Sequence[OtherStudy], adult_age_y: float) -> _Body
     note = {"weight_is": "median of age and sex (children: CDC 2000; adults: 70 kg)"}
     height = patient.height_cm or typical.height_cm
     return _Body(typical.weight_kg, height, SizeMethod.AGE_BAND, note)
+
+
+def _from_outside(part: Part) -> Inputs:
+    """Source and age of a weight or height that no device recorded; nothing for the others."""
+    found: dict[str, float | str | None] = {}
+    for name, word in ((WEIGHT, "weight"), (HEIGHT, "height")):
+        value = part.derived.get(name)
+        if value is not None and value.value is not None:
+            found[f"{word}_source"] = value.inputs.get("source")
+            found[f"{word}_days_before_exam"] = value.inputs.get("days_before_exam")
+    return found
 
 
 def _nearest(part: Part, others: Sequence[OtherStudy], adult_age_y: float) -> OtherStudy | None:

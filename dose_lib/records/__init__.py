@@ -35,10 +35,12 @@ from dose_lib.records.identity import IdentifyingText, Identity, OtherPatientId,
 from dose_lib.records.nuclear import Administration, Estimate, EstimateParameter, OrganDose
 from dose_lib.records.part import DerivedValue, Extra, Fiducial, Part, Patient, Totals, TotalsPlane
 from dose_lib.records.rejection import Rejection, RejectionReason
+from dose_lib.records.size import OUTSIDE_SOURCES, MeasuredSize
 from dose_lib.records.source import Code, Issue, Provenance, SourceObject
 from dose_lib.records.xray import Filter, Pulse, RelativeExposure, XRayEvent
 
 __all__ = [
+    "OUTSIDE_SOURCES",
     "Administration",
     "AgeSource",
     "Code",
@@ -63,6 +65,7 @@ __all__ = [
     "Identity",
     "Issue",
     "Laterality",
+    "MeasuredSize",
     "MgMode",
     "Modality",
     "OrganDose",

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import duckdb
 import msgspec
 
-from dose_lib.derived import OtherStudy
+from dose_lib.derived import OtherStudy, fill_size
 from dose_lib.records import Part
+from dose_lib.store.outside import sizes_of
 from dose_lib.store.reading import finite_part, unpack_part
 from dose_lib.store.sizes import others_of
 from dose_lib.store.standing import Standing, bad_images, standing, with_rejected
@@ -111,10 +112,26 @@ def _derive(
 ) -> Mapping[str, tuple[Part, ...]]:
     if rules.derive is None:
         return named
-    others = others_of(con, (p for parts in named.values() for p in parts))
+    filled = _fill(con, named, rules)
+    others = others_of(con, (p for parts in filled.values() for p in parts))
     derive = rules.derive
     return {
-        s: tuple(derive(p, others.get(p.part_key, ())) for p in parts) for s, parts in named.items()
+        s: tuple(derive(p, others.get(p.part_key, ())) for p in parts)
+        for s, parts in filled.items()
+    }
+
+
+def _fill(
+    con: duckdb.DuckDBPyConnection, named: Mapping[str, tuple[Part, ...]], rules: Rules
+) -> Mapping[str, tuple[Part, ...]]:
+    """Parts with sizes from outside where the device recorded none."""
+    sizes = sizes_of(con, (p for parts in named.values() for p in parts))
+    if not sizes:
+        return named
+    adult = rules.adult_age_y
+    return {
+        s: tuple(fill_size(p, sizes.get(p.part_key, ()), adult_age_y=adult) for p in parts)
+        for s, parts in named.items()
     }
 
 

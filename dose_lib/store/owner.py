@@ -17,11 +17,11 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from dose_lib.records import Decision, Finding, Part
+from dose_lib.records import Decision, Finding, MeasuredSize, Part
 from dose_lib.settings import Settings
 from dose_lib.store import decision as decisions
 from dose_lib.store import findings as finding_rows
-from dose_lib.store import journal, naming
+from dose_lib.store import journal, naming, outside
 from dose_lib.store.engine import open_file
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
@@ -29,7 +29,7 @@ from dose_lib.store.making import Merge, Normalise, Rules, parts_of
 from dose_lib.store.marking import is_unmarked, mark_readings
 from dose_lib.store.migrate import migrate
 from dose_lib.store.people import apply_people, people_decisions
-from dose_lib.store.write import commit, insert_rows, settle
+from dose_lib.store.write import commit, insert_rows, remake, settle
 from dose_lib.vault.groups import KINDS as PEOPLE
 from dose_lib.vault.groups import Forgotten
 
@@ -171,6 +171,16 @@ class Store:
         with self._transaction():
             return finding_rows.add_findings(self._con, findings, self._clock())
 
+    def add_sizes(self, sizes: Sequence[MeasuredSize]) -> int:
+        """Keep sizes from outside, each once; returns how many studies were made anew by them."""
+        with self._transaction():
+            new = outside.add_sizes(self._con, sizes, self._rules.gone)
+            outside.sweep_sizes(self._con, self._clock())
+            if not new or self._rules.derive is None:
+                return 0
+            studies = outside.studies_to_fill(self._con, new, self._rules.adult_age_y)
+            return len(remake(self._con, studies, self._rules))
+
     def decide(self, *given: Decision) -> list[Decision]:
         """Append decisions of people, all or none; returns them as kept.
 
@@ -235,6 +245,7 @@ class Store:
         """Apply decisions about people, and keep to them from now on."""
         gone = apply_people(self._con, people_decisions(self._con))
         self._rules = msgspec.structs.replace(self._rules, gone=gone)
+        outside.erase_sizes(self._con, gone)
 
     def take_over(self, table: str, rows: pa.Table) -> None:
         """Insert rows of a former store as they are (rebuild)."""

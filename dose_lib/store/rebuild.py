@@ -105,6 +105,8 @@ def rebuild(
                 store.decide(*former.decisions())
             store.decide(*journal.read(journal.journal_file(settings.store_file)))
             known = former.stored_at() if former is not None else {}
+            if former is not None:
+                store.take_over("patient_size", former.rows("patient_size"))
             replayed = _replay(store, objects, known)
             carried = _carry(store, former) if former is not None else 0
             counts = {s.value: n for s, n in store.counts().items()}

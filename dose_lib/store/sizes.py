@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import duckdb
 
 from dose_lib.derived import OtherStudy, is_within_reach
-from dose_lib.records import Modality, Part
+from dose_lib.records import OUTSIDE_SOURCES, Modality, Part
 
 Lent = Mapping[str, list[OtherStudy]]
 
@@ -46,6 +46,8 @@ def _linked(part: Part) -> str | None:
 
 def _size(part: Part) -> OtherStudy | None:
     weight, at = part.patient.weight_kg, part.started_at
+    if part.patient.size_source in OUTSIDE_SOURCES:
+        return None  # measured at another time, and known to the other study as such
     if not weight or at is None or part.is_patient is False:
         return None
     return OtherStudy(at, weight, part.patient.height_cm)
@@ -65,8 +67,9 @@ def _stored(
     rows = con.execute(
         "SELECT patient_key, part_key, started_at, weight_kg, height_cm FROM part"
         " WHERE patient_key IN (SELECT unnest(?)) AND is_linked AND weight_kg > 0"
-        " AND started_at IS NOT NULL AND is_patient IS DISTINCT FROM FALSE",
-        [people],
+        " AND started_at IS NOT NULL AND is_patient IS DISTINCT FROM FALSE"
+        " AND coalesce(size_source, '') NOT IN (SELECT unnest(?))",
+        [people, sorted(s.value for s in OUTSIDE_SOURCES)],
     ).fetchall()
     for who, part_key, at, weight, height in rows:
         if part_key not in without:

@@ -87,6 +87,8 @@ SELECT
     p.weight_kg,
     p.height_cm,
     p.bmi_kg_per_m2,
+    p.size_source,
+    p.size_measured_at,
     p.size_method,
     p.derived_water_equivalent_diameter_mm,
     p.derived_ssde_max_mgy,
