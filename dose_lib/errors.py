@@ -44,8 +44,12 @@ class DoseError(Exception):
             parts[0] = f"{self.where}: {parts[0]}"
         if self.expected:
             parts.append(f"expected {self.expected.rstrip('.')}")
-        text = "; ".join(parts) + "."
-        return f"{text} {self.todo.rstrip('.')}." if self.todo else text
+        text = "; ".join(parts)
+        if not self.todo:
+            return f"{text}."
+        # A hint in lower case, such as "did you mean", goes on with the sentence.
+        text += "; " if self.todo[0].islower() else ". "
+        return text + (self.todo if self.todo.endswith("?") else self.todo.rstrip(".") + ".")
 
 
 class SettingsError(DoseError):

@@ -19,6 +19,11 @@ def test_message_has_its_four_parts() -> None:
     )
 
 
+def test_a_question_as_hint_ends_the_sentence() -> None:
+    hint = did_you_mean("dayz", ["days"])
+    assert str(DoseError("no 'dayz'", todo=hint)) == "no 'dayz'; did you mean 'days'?"
+
+
 def test_message_without_the_optional_parts() -> None:
     assert str(DoseError("nothing there")) == "nothing there."
 
