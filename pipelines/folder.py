@@ -21,7 +21,8 @@ from dose_lib.errors import OutOfRoomError, ReadError, ServiceError, StoreInUseE
 from dose_lib.store import Status, Store
 from pipelines.envelope import make_receipt
 from pipelines.heartbeat import read_beat
-from pipelines.ingest import PART, Ingest
+from pipelines.ingest import Ingest
+from pipelines.owner import PART
 from pipelines.spool import Spool
 
 Progress = Callable[[str, int, int], None]
@@ -174,6 +175,8 @@ def _store(spooled: list[_Spooled], settings: Settings, progress: Progress) -> l
         try:
             while (left := _left(spooled)) or not ingest.is_done:
                 ingest.step()
+                if ingest.halted:
+                    raise ServiceError(ingest.halted, where=str(settings.spool_dir))
                 progress("storing", len(spooled) - left, len(spooled))
         finally:
             ingest.close()

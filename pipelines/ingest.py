@@ -1,6 +1,6 @@
 """Spool to store: workers read, one writer commits, detectors look, the archive keeps.
 
-The owner of the store (`python -m pipelines.ingest`). For every object the order is: hand
+Done by the owner of the store (see `owner`). For every object the order is: hand
 its sealed identities to the vault, commit to the store, let the detectors look, write their
 findings, and only then take the file out of the spool. Each step may be repeated: a receipt
 is committed once, a finding has the id of its subject. So a crash at any instant means that
@@ -21,28 +21,29 @@ import msgspec
 
 import dose_lib
 from dose_lib import Settings
-from dose_lib.errors import OutOfRoomError, ServiceError, StoreError, VaultError
+from dose_lib.errors import (
+    OutOfRoomError,
+    ServiceError,
+    StoreError,
+    VaultError,
+)
 from dose_lib.records import Part
 from dose_lib.store import Incoming, Outcome, Status, Store
 from dose_lib.vault import Inbox
 from pipelines.archive import Archive, Quarantine
+from pipelines.breaker import Breaker
 from pipelines.defects import Failure, attempt
 from pipelines.disk import Disk
 from pipelines.envelope import Receipt
-from pipelines.heartbeat import Heartbeat, Value
+from pipelines.heartbeat import Value
 from pipelines.pool import Pool, Serve
-from pipelines.process import Stop, run_part
 from pipelines.spool import Spool, read_receipt_of
 from pipelines.worker import Detect, Detected, ReadObject
 from pipelines.worker import serve as work
 
 log = logging.getLogger(__name__)
 
-PART = "store"
-
 _IDLE_S = 0.02  # between looks at an empty spool; part of the time to a readable row
-_DRAIN_S = 30.0  # longest time a stop waits for the spool to empty
-_RETRY_S = 5.0  # between attempts while the store cannot be written
 # A commit costs about 50 ms whatever it holds. While more objects are being read they are
 # collected, up to so many and so long; a single object is committed at once.
 _BATCH_OBJECTS = 150
@@ -57,6 +58,10 @@ class Settled(NamedTuple):
     receipt: Receipt
     outcome: Outcome
     failure: Failure | None
+
+
+Stored = tuple[Outcome, Failure | None]
+"""What the store made of an object, and the defect that made it fail there."""
 
 
 class Counts(msgspec.Struct):
@@ -101,6 +106,7 @@ class Ingest:
         self._undetected: list[Settled] = []
         self._looking: dict[int, list[Settled]] = {}
         self._batch = 0
+        self._reading, self._storing = Breaker("the reader"), Breaker("the store")
         self.counts = Counts()
         self.problem: str | None = None
 
@@ -108,6 +114,11 @@ class Ingest:
     def is_done(self) -> bool:
         """True if nothing waits and nothing is under way."""
         return not self._in_flight and not self._spool.waiting()
+
+    @property
+    def halted(self) -> str | None:
+        """Why nothing is taken from the spool although it could be; None if all goes on."""
+        return self._reading.problem or self._storing.problem
 
     def facts(self) -> dict[str, Value]:
         """Counters, for the heartbeat."""
@@ -127,13 +138,15 @@ class Ingest:
         StoreError
             If the store cannot be written for now; everything stays in the spool.
         """
-        self._feed()
+        if not self._in_flight:
+            self._feed()
         done: list[Settled] = []
         for response in self._pool.results(timeout):
             if isinstance(response, Detected):
                 done += self._write_findings(response)
             else:
                 self._collect(response)
+        self._feed()  # the workers read on while we commit
         if self._is_time_to_commit():
             read, self._read = self._read, []
             done += self._commit(read)
@@ -168,10 +181,17 @@ class Ingest:
         room = self._pool.room
         if room < 1:
             return
-        fresh = [p for p in self._spool.waiting() if p.name not in self._in_flight][:room]
-        if fresh:
+        waiting = [p for p in self._spool.waiting() if p.name not in self._in_flight]
+        if fresh := from_both_ends(self._choose(waiting), room):
             self._in_flight.update(p.name for p in fresh)
             self._pool.read(fresh)
+
+    def _choose(self, waiting: list[Path]) -> list[Path]:
+        """What to read next: all, unless one defect meets every object."""
+        for breaker in (self._reading, self._storing):
+            if breaker.is_open:
+                return [] if self._in_flight else breaker.choose(waiting)
+        return waiting
 
     def _commit(self, read: Sequence[ReadObject]) -> list[Settled]:
         """Commit what was read; returns what the detectors need not see."""
@@ -179,16 +199,20 @@ class Ingest:
         for one in read:
             path = Path(one.path)
             receipt = one.receipt or (read_receipt_of(path) if one.failure else None)
-            if receipt is None:  # gone, or to be read again by another worker
+            # Gone, to be read again by another worker, or no object's fault.
+            if receipt is None or self._reading.note(one.failure):
                 self._in_flight.discard(path.name)
             else:
                 objects.append((path, receipt, one))
-        self._keep_identities(read)
+        self._keep_identities([one for _, _, one in objects])
         outcomes = self._store_batch([_incoming(receipt, one) for _, receipt, one in objects])
-        settled = [
-            Settled(path, receipt, outcome, failure or one.failure)
-            for (path, receipt, one), (outcome, failure) in zip(objects, outcomes, strict=True)
-        ]
+        settled: list[Settled] = []
+        for (path, receipt, one), stored in zip(objects, outcomes, strict=True):
+            if stored is None:
+                self._in_flight.discard(path.name)
+            else:
+                outcome, failure = stored
+                settled.append(Settled(path, receipt, outcome, failure or one.failure))
         self._undetected += [s for s in settled if _has_dose(s.outcome)]
         return [s for s in settled if not _has_dose(s.outcome)]
 
@@ -201,16 +225,24 @@ class Ingest:
                 error.seen, expected=error.expected, where=error.where, todo=error.todo
             ) from error
 
-    def _store_batch(self, batch: Sequence[Incoming]) -> list[tuple[Outcome, Failure | None]]:
-        """Commit a batch; if it fails, one by one, and the one at fault to quarantine."""
+    def _store_batch(self, batch: Sequence[Incoming]) -> list[Stored | None]:
+        """Commit a batch; if it fails, one by one, and the one at fault to quarantine.
+
+        None stands for an object that has to stay in the spool.
+        """
         together = attempt(lambda: self._write(batch), "the store")
         if not isinstance(together, Failure):
+            if any(incoming.parts for incoming in batch):
+                self._storing.note(None)
             return [(outcome, None) for outcome in together]
         log.error("batch failed", extra={"count": len(batch), "reason": together.defect})
         return [self._store_one(incoming) for incoming in batch]
 
-    def _store_one(self, incoming: Incoming) -> tuple[Outcome, Failure | None]:
+    def _store_one(self, incoming: Incoming) -> Stored | None:
         alone = attempt(lambda: self._write([incoming])[0], "the store")
+        failure = alone if isinstance(alone, Failure) else None
+        if (failure or incoming.parts) and self._storing.note(failure):
+            return None
         if not isinstance(alone, Failure):
             return alone, None
         unread = msgspec.structs.replace(incoming, parts=(), error=alone.as_error())
@@ -239,8 +271,9 @@ class Ingest:
             return
         batch: list[Settled] = []
         parts: dict[str, Part] = {}
+        self._undetected.sort(key=lambda s: s.path.name)
         while self._undetected and len(parts) < _BATCH_PARTS:
-            settled = self._undetected.pop(0)
+            settled = self._undetected.pop()  # the newest: someone may be in the room
             batch.append(settled)
             # None in the outcome: committed before a crash, and not yet looked at.
             looked_at = settled.outcome.parts or self._store.parts(settled.outcome.part_keys)
@@ -286,6 +319,18 @@ class Ingest:
         return first
 
 
+def from_both_ends(waiting: Sequence[Path], n: int) -> list[Path]:
+    """Up to `n` of what waits, the newest first, and of a backlog the oldest beside.
+
+    An exam that was just sent is known in a second, whatever waits from a night without
+    service or from a backfill; and what waits longest does not wait for ever.
+    """
+    if len(waiting) <= n:
+        return list(reversed(waiting))
+    older = n // 2
+    return [*reversed(waiting[older - n :]), *waiting[:older]]
+
+
 def _has_dose(outcome: Outcome) -> bool:
     return outcome.status in (Status.STORED, Status.SUPERSEDED)
 
@@ -309,47 +354,3 @@ def _incoming(receipt: Receipt, read: ReadObject) -> Incoming:
 
 def _as_dict(counts: Counts) -> dict[str, Value]:
     return {name: getattr(counts, name) for name in counts.__struct_fields__}
-
-
-def serve(settings: Settings, stop: Stop) -> None:
-    """Own the store until `stop` is set, then empty the spool and close."""
-    with Store.open(settings) as store:
-        store.serve()
-        ingest = Ingest(settings, store)
-        try:
-            with Heartbeat(settings.run_dir, PART, ingest.facts, lambda: ingest.problem):
-                _run(ingest, stop)
-                _drain(ingest)
-        finally:
-            ingest.close()
-
-
-def _run(ingest: Ingest, stop: Stop) -> None:
-    while not stop.is_set():
-        try:
-            ingest.step()
-            ingest.problem = None
-        except StoreError as error:
-            log.error("store cannot be written", extra={"reason": str(error)})
-            ingest.problem = str(error)
-            ingest.forget()
-            stop.wait(_RETRY_S)
-
-
-def _drain(ingest: Ingest) -> None:
-    deadline = time.monotonic() + _DRAIN_S
-    while not ingest.is_done and time.monotonic() < deadline:
-        try:
-            ingest.step()
-        except StoreError as error:
-            log.error("spool is not empty", extra={"reason": str(error)})
-            return
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry of the process."""
-    return run_part(PART, serve, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -103,6 +103,23 @@ class Peers:
         """True if the list names the caller; an empty list names nobody."""
         return any(p.is_match(ae_title, address) for p in self._allowed)
 
+    def renew(self, allowed: Sequence[str]) -> None:
+        """Take another allow-list; devices it names are pending no longer.
+
+        Raises
+        ------
+        SettingsError
+            If a line cannot be read; the list before stays.
+        """
+        self._allowed = tuple(parse_peer(text) for text in allowed)
+        if self._file is None:
+            return
+        with self._lock:
+            known = read_pending(self._file)
+            left = [p for p in known if not self.is_named(p.ae_title, p.address)]
+            if left != known:
+                _write_pending(self._file, left)
+
     def note_refusal(self, ae_title: str, address: str) -> None:
         """Keep a refused caller as a pending device."""
         log.warning("unknown caller refused", extra={"caller": ae_title, "address": address})

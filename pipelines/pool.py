@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from dose_lib.errors import ServiceError
 from pipelines.defects import Failure
 from pipelines.worker import (
     Detect,
@@ -25,14 +26,21 @@ from pipelines.worker import (
 
 log = logging.getLogger(__name__)
 
-_AHEAD = 96  # objects a worker has before it; their names fit the pipe, so asking never waits
+# Objects a worker has before it: their names fit the pipe, so asking never waits; and the
+# latest object waits for no more than these.
+_AHEAD = 48
 _PATIENCE_S = 120.0  # longest time one object may take
 _START_S = 180.0  # longest time a worker may take to start
 _TRIES = 2  # deaths that one object may cause before it is set aside
+_STARTS = 3  # workers in a row that ended before they had started
 
 
 Serve = Callable[[Connection, str], None]
 """What a worker process runs: answers requests on a connection, for a home folder."""
+
+
+class WorkersCannotStartError(ServiceError):
+    """The processes that read end before they have started; no object is at fault."""
 
 
 class _Process:
@@ -50,6 +58,7 @@ class _Process:
         self.asked: deque[str | Detect] = deque()
         self.since = time.monotonic()
         self.is_ready = False
+        self.problem: str | None = None
 
     @property
     def room(self) -> int:
@@ -73,7 +82,7 @@ class _Process:
         response: Response = decode_response(self.connection.recv_bytes())
         self.since = time.monotonic()
         if isinstance(response, Ready):
-            self.is_ready = True
+            self.is_ready, self.problem = response.problem is None, response.problem
         else:
             self.asked.popleft()
         return response
@@ -108,6 +117,8 @@ class Pool:
         self._workers = [_Process(work, home, n) for n in range(size)]
         self._deaths: dict[str, int] = {}
         self._batches: deque[Detect] = deque()
+        self._failed_starts = 0
+        self._trouble: WorkersCannotStartError | None = None
 
     @property
     def room(self) -> int:
@@ -145,7 +156,13 @@ class Pool:
         self._give_batches()
 
     def results(self, timeout: float) -> list[ReadObject | Detected]:
-        """All results that are there, waiting for the first at most `timeout` seconds."""
+        """All results that are there, waiting for the first at most `timeout` seconds.
+
+        Raises
+        ------
+        WorkersCannotStartError
+            If worker after worker ends before it has started; the next call tries again.
+        """
         connections = {w.connection: w for w in self._workers}
         found: list[ReadObject | Detected] = []
         for connection in wait(list(connections), timeout):
@@ -155,6 +172,9 @@ class Pool:
             log.error("worker hangs", extra={"pid": worker.process.pid})
             worker.process.kill()
         self._give_batches()
+        if self._trouble is not None and not found:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
         return found
 
     def close(self) -> None:
@@ -175,7 +195,9 @@ class Pool:
         try:
             while worker.connection.poll():
                 response = worker.take()
-                if not isinstance(response, Ready):
+                if isinstance(response, Ready):
+                    self._note_start(response)
+                else:
                     found.append(response)
         except (EOFError, ConnectionResetError):
             found += self._replace(worker)
@@ -187,11 +209,31 @@ class Pool:
         log.error("worker died", extra={"exit_code": dead.process.exitcode})
         place = self._workers.index(dead)
         self._workers[place] = fresh = _Process(self._work, self._home, place)
+        if not dead.is_ready:
+            self._note_failed_start(dead, fresh)
+            return []
         given_up = self._blame(dead.asked.popleft()) if dead.asked else None
         again = [asked for asked in dead.asked if isinstance(asked, str)]
         if again:
             fresh.ask(Read(tuple(again)))
         return [given_up] if given_up else []
+
+    def _note_start(self, ready: Ready) -> None:
+        if ready.problem is None:
+            self._failed_starts, self._trouble = 0, None
+
+    def _note_failed_start(self, dead: _Process, fresh: _Process) -> None:
+        """No object can be blamed: what the dead one was asked goes to the next."""
+        self._batches.extendleft(a for a in dead.asked if isinstance(a, Detect))
+        if again := [a for a in dead.asked if isinstance(a, str)]:
+            fresh.ask(Read(tuple(again)))
+        self._failed_starts += 1
+        if dead.problem or self._failed_starts >= _STARTS:
+            self._trouble = WorkersCannotStartError(
+                dead.problem or "the processes that read end before they have started",
+                todo="Received objects wait in the spool, nothing is lost; why they end shows"
+                " `python -c 'import pipelines.worker'` in the environment of the service",
+            )
 
     def _blame(self, asked: str | Detect) -> ReadObject | Detected:
         """What becomes of the request that a worker died on."""

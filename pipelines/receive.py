@@ -20,7 +20,7 @@ from typing import Any
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from dose_lib import Settings
+from dose_lib import Settings, load_settings
 from dose_lib.errors import (
     OutOfRoomError,
     PortInUseError,
@@ -39,15 +39,18 @@ from pipelines.message import (
     SUCCESS,
     Answer,
 )
-from pipelines.peers import Peers
+from pipelines.peers import Peers, parse_peer
 from pipelines.process import Stop, run_part
 from pipelines.spool import Spool
 from pipelines.steps import Steps, handlers
+from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
 
 PART = "receiver"
 
+_LOOK_S = 1.0  # between looks whether the settings were changed
+_RENEWED = ("dicom_peers", "dicom_image_peers", "dicom_image_answer")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # PS3.8 table 9-21: permanent, by the service user, calling AE title not recognised
 _UNKNOWN_CALLER = (0x01, 0x01, 0x03)
@@ -107,10 +110,33 @@ class Receiver:
         """Port it listens on; chosen by the system if the setting is 0."""
         return int(self._server.server_address[1])
 
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Who may send, as in the settings."""
+        return self._settings.dicom_peers
+
     def facts(self) -> dict[str, Value]:
         """Port, counters and associations, for the heartbeat."""
         n = len(self._server.active_associations)
         return {"port": self.port, "associations": n, **self.counts}
+
+    def renew(self, settings: Settings) -> list[str]:
+        """Take over what may change while we listen; returns what else has changed.
+
+        Raises
+        ------
+        SettingsError
+            If the new settings would let anyone send, or a line cannot be read.
+        """
+        check_exposure(settings)
+        for text in (*settings.dicom_peers, *settings.dicom_image_peers):
+            parse_peer(text)
+        self._peers.renew(settings.dicom_peers)
+        self._image_peers.renew(settings.dicom_image_peers)
+        taken = {name: getattr(settings, name) for name in _RENEWED}
+        before, self._settings = self._settings, self._settings.model_copy(update=taken)
+        wanted = settings.model_dump(exclude=set(_RENEWED))
+        return [n for n, v in before.model_dump(exclude=set(_RENEWED)).items() if v != wanted[n]]
 
     def store(self, request: StoreRequest) -> Answer:
         """Keep one object; the answer is sent when this returns."""
@@ -331,8 +357,34 @@ def serve(settings: Settings, stop: Stop) -> None:
     with Receiver(settings) as receiver:
         receiver.spool.sweep()
         receiver.steps.sweep()
-        with Heartbeat(settings.run_dir, PART, receiver.facts):
-            stop.wait()
+        renewal = _Renewal(settings, receiver)
+        with Heartbeat(settings.run_dir, PART, receiver.facts, lambda: renewal.problem):
+            while not stop.wait(_LOOK_S):
+                renewal.look()
+
+
+class _Renewal:
+    """Follows the settings file: who may send is changed without a pause of the listener."""
+
+    def __init__(self, settings: Settings, receiver: Receiver) -> None:
+        self._home, self._receiver = settings.home, receiver
+        self._file = Watched(settings.config_file)
+        self.problem: str | None = None
+
+    def look(self) -> None:
+        """Take over the settings if the file was changed; a bad one changes nothing."""
+        if not self._file.has_changed():
+            return
+        try:
+            others = self._receiver.renew(load_settings(self._home))
+        except SettingsError as error:
+            self.problem = f"{error}. What was allowed before still holds"
+            log.error("settings cannot be used", extra={"reason": str(error)})
+            return
+        self.problem = None
+        log.info("callers read", extra={"count": len(self._receiver.allowed)})
+        if others:
+            log.warning("settings that need a restart", extra={"reason": ", ".join(others)})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

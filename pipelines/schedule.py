@@ -6,7 +6,8 @@
     parameters = { weeks = 6 }
 
 Times are those of the site's zone. A run is a process of its own; its record lies beside
-the report, and one line of `reports/runs.jsonl` says what became of it.
+the report, and one line of `reports/runs.jsonl` says what became of it. An hour that passed
+while the service was down, or a run that its end cut off, is made up for once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from dose_lib.errors import DoseError, SettingsError, did_you_mean
 from dose_lib.report import check_parameters, find_notebook, read_parameters
 from pipelines.heartbeat import Heartbeat, Value
 from pipelines.process import Stop, run_part
+from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +41,9 @@ PART = "scheduler"
 
 _FIELDS = ("notebook", "cron", "parameters", "pdf")
 _LOOK_S = 5.0  # between looks whether the timetable was changed
-_GRACE_S = 3600  # a run that was missed by less is made up for
+_GRACE_S = 60  # the scheduler starts late by so much; `make_up` does what is later
 _LIMIT_S = 3600
+_PATIENCE = timedelta(seconds=90)  # a run that is later than this was missed
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -54,7 +57,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a scheduled run."""
+    """What became of a scheduled run; `missed_at` is the hour that it makes up for."""
 
     notebook: str
     started_at: datetime
@@ -62,6 +65,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     is_done: bool
     problem: str | None = None
     html: str | None = None
+    missed_at: datetime | None = None
 
 
 def schedule_file(settings: Settings) -> Path:
@@ -160,22 +164,27 @@ class Timetable:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._scheduler = BackgroundScheduler(timezone=settings.timezone)
-        self._version: tuple[int, int] | None = (-1, -1)
+        self._file: Watched | None = None
+        self._planned: dict[str, Planned] = {}
+        self._covered = Covered(settings)
+        self._running: set[str] = set()
         self.problem: str | None = None
         self.runs = 0
         self.failures = 0
+        self.made_up = 0
 
     def start(self) -> None:
         """Begin; runs start at their times."""
         self.refresh()
+        self.make_up(timedelta(0))
         self._scheduler.start()
 
     def refresh(self) -> None:
         """Read the timetable again if it was changed; a bad one leaves the last good one."""
-        version = _version_of(schedule_file(self._settings))
-        if version == self._version:
+        if self._file is None:
+            self._file = Watched(schedule_file(self._settings))
+        elif not self._file.has_changed():
             return
-        self._version = version
         try:
             planned = read_schedule(self._settings)
         except SettingsError as error:
@@ -183,6 +192,7 @@ class Timetable:
             log.error("timetable cannot be used", extra={"reason": str(error)})
             return
         self.problem = None
+        self._planned = {_key_of(entry): entry for entry in planned}
         self._scheduler.remove_all_jobs()
         for entry in planned:
             self._scheduler.add_job(
@@ -205,19 +215,82 @@ class Timetable:
             "next": upcoming,
             "runs": self.runs,
             "failures": self.failures,
+            "made_up": self.made_up,
         }
+
+    def make_up(self, patience: timedelta = _PATIENCE) -> None:
+        """Start what should have run and did not, once however many times were missed.
+
+        Parameters
+        ----------
+        patience
+            How late the scheduler itself may be.
+        """
+        now = datetime.now(UTC)
+        for key, entry in self._planned.items():
+            if key in self._running:
+                continue
+            trigger = trigger_of(entry.cron, self._settings.timezone)
+            due = trigger.get_next_fire_time(None, self._covered.until(key, now))
+            if due is None or due > now:
+                self._covered.note(key, now)
+            elif now - due >= patience:
+                self.made_up += 1
+                self._running.add(key)
+                self._scheduler.add_job(self._run, args=[entry, due], misfire_grace_time=None)
+                log.warning("a missed run is made up for", extra={"notebook": entry.notebook})
+        self._covered.keep(set(self._planned))
 
     def stop(self) -> None:
         """End; a run under way is waited for."""
         self._scheduler.shutdown(wait=True)
 
-    def _run(self, planned: Planned) -> None:
-        run = run_apart(planned, self._settings)
+    def _run(self, planned: Planned, missed_at: datetime | None = None) -> None:
+        key, began = _key_of(planned), datetime.now(UTC)
+        self._running.add(key)
+        try:
+            run = run_apart(planned, self._settings, missed_at)
+            self._covered.note(key, began)
+        finally:
+            self._running.discard(key)
         self.runs += 1
         self.failures += not run.is_done
 
 
-def run_apart(planned: Planned, settings: Settings) -> Run:
+class Covered:
+    """Until when each entry's hours have been run or needed no run; survives the service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._file = settings.reports_dir / "covered.json"
+        try:
+            content = self._file.read_bytes()
+            self._until = msgspec.json.decode(content, type=dict[str, datetime])
+        except (FileNotFoundError, msgspec.DecodeError):
+            self._until = {}
+
+    def until(self, key: str, now: datetime) -> datetime:
+        """When to look from; for a new entry, and after a clock that ran ahead, now."""
+        return min(self._until.get(key, now), now)
+
+    def note(self, key: str, at: datetime) -> None:
+        """Everything before `at` is covered."""
+        self._until[key] = at
+
+    def keep(self, keys: set[str]) -> None:
+        """Write down what is known of the entries there are."""
+        content = {key: at for key, at in self._until.items() if key in keys}
+        if content or self._file.exists():
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._file.with_suffix(".part")
+            temporary.write_bytes(msgspec.json.encode(content))
+            temporary.replace(self._file)
+
+
+def _key_of(planned: Planned) -> str:
+    return msgspec.json.encode(planned, order="sorted").decode()
+
+
+def run_apart(planned: Planned, settings: Settings, missed_at: datetime | None = None) -> Run:
     """Run one entry in a process of its own and note what became of it."""
     started, clock = datetime.now(UTC), time.monotonic()
     command = [sys.executable, "-m", "pipelines.cli", "--home", str(settings.home), "report"]
@@ -239,6 +312,7 @@ def run_apart(planned: Planned, settings: Settings) -> Run:
         is_done=problem is None,
         problem=problem,
         html=html,
+        missed_at=missed_at,
     )
     settings.reports_dir.mkdir(parents=True, exist_ok=True)
     with runs_file(settings).open("ab") as file:
@@ -246,14 +320,6 @@ def run_apart(planned: Planned, settings: Settings) -> Run:
     level = logging.INFO if run.is_done else logging.ERROR
     log.log(level, "report run", extra={"notebook": planned.notebook, "seconds": run.seconds})
     return run
-
-
-def _version_of(file: Path) -> tuple[int, int] | None:
-    try:
-        facts = file.stat()
-    except FileNotFoundError:
-        return None
-    return facts.st_mtime_ns, facts.st_size
 
 
 def serve(settings: Settings, stop: Stop) -> None:
@@ -264,6 +330,7 @@ def serve(settings: Settings, stop: Stop) -> None:
         with Heartbeat(settings.run_dir, PART, timetable.facts, lambda: timetable.problem):
             while not stop.wait(_LOOK_S):
                 timetable.refresh()
+                timetable.make_up()
     finally:
         timetable.stop()
 

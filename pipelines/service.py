@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 _MODULES = {
     "receiver": "pipelines.receive",
-    "store": "pipelines.ingest",
+    "store": "pipelines.owner",
     "scheduler": "pipelines.schedule",
     "dashboards": "pipelines.dashboards",
     "vault": "pipelines.vault",

@@ -7,6 +7,7 @@ and the listener go on; a worker that dies or hangs is replaced (see `pool`).
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Any
 import msgspec
 
 import dose_lib
-from dose_lib import Settings, load_settings
+from dose_lib import DoseError, Settings, load_settings
 from dose_lib.dicom.identify import ObjectHead, peek
 from dose_lib.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
-from dose_lib.errors import NoDoseError
+from dose_lib.errors import NoDoseError, SettingsError
 from dose_lib.normalise import SiteFacts, judge_patient, read_site
 from dose_lib.records import Finding, Part, Rejection, SourceKind, StepStatus
 from dose_lib.store import site_key
@@ -27,8 +28,12 @@ from pipelines.defects import Failure, attempt
 from pipelines.envelope import DamagedFileError, Receipt, make_receipt
 from pipelines.logs import configure_logs
 from pipelines.spool import Arrival, Spool
+from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
+
+
+_IDLE_S = 3.0  # without work after its start a worker prepares for detecting
 
 
 class Read(msgspec.Struct, frozen=True, tag=True):
@@ -45,7 +50,9 @@ class Detect(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The worker has started and answers from now on."""
+    """The worker has started and answers from now on, or says why it cannot."""
+
+    problem: str | None = None
 
 
 class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -88,8 +95,17 @@ class Worker:
         self._settings = settings
         self._spool = Spool(settings.spool_dir)
         self._key = site_key(settings)
+        self._site_files = Watched(*site_files(settings))
         self._site: SiteFacts = read_site(settings)
         self._history: Any = None
+
+    def renew_site(self) -> None:
+        """Read what the site says again if it was changed; a bad file leaves the last good one."""
+        if self._site_files.has_changed():
+            try:
+                self._site = read_site(self._settings)
+            except SettingsError as error:  # the owner of the store shows it in the status
+                log.warning("site files cannot be used", extra={"reason": str(error)})
 
     def read(self, path: Path) -> ReadObject:
         """Read one object of the spool."""
@@ -127,12 +143,19 @@ class Worker:
         judged = tuple(judge_patient(part, self._site, identity) for part in parts)
         return judged, seal_entries(self._settings, [entry])
 
-    def detect(self, request: Detect) -> Detected:
-        """Let every detector look at the parts of a batch."""
+    def warm_up(self) -> None:
+        """Load what detecting needs; the first finding waits seconds for it otherwise."""
         from dose_lib.detect import detectors
 
         if self._history is None:
             self._history = dose_lib.connect(settings=self._settings)
+            list(detectors(self._settings, con=self._history))
+
+    def detect(self, request: Detect) -> Detected:
+        """Let every detector look at the parts of a batch."""
+        from dose_lib.detect import detectors
+
+        self.warm_up()
         findings: list[Finding] = []
         failures: list[Failure] = []
         for detector in detectors(self._settings, con=self._history):
@@ -145,6 +168,11 @@ class Worker:
             else:
                 findings.extend(found)
         return Detected(batch=request.batch, findings=tuple(findings), failures=tuple(failures))
+
+
+def site_files(settings: Settings) -> tuple[Path, ...]:
+    """Files in which the site names its devices and procedures."""
+    return tuple(settings.site_dir / name for name in ("devices.toml", "procedures.toml"))
 
 
 def _read_note(arrival: Arrival, head: ObjectHead) -> ReadObject:
@@ -164,19 +192,33 @@ def _is_under_way(part: Part) -> bool:
     return is_step and part.performed_step_status is StepStatus.IN_PROGRESS
 
 
+def _take_room() -> None:
+    """Lift the limit of address space that the owner of the store has set for itself."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
 def serve(connection: Connection, home: str) -> None:
     """Answer requests until the owner closes its end; entry of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner says when to end
     settings = load_settings(Path(home))
     configure_logs(settings.logs_dir, "worker")
-    worker = Worker(settings)
+    _take_room()
     try:
+        try:
+            worker = Worker(settings)
+        except DoseError as error:
+            connection.send_bytes(encode(Ready(problem=str(error))))
+            return
         connection.send_bytes(encode(Ready()))
+        if not connection.poll(_IDLE_S):
+            worker.warm_up()
         while True:
             request = decode_request(connection.recv_bytes())
             if isinstance(request, Detect):
                 connection.send_bytes(encode(worker.detect(request)))
                 continue
+            worker.renew_site()
             for path in request.paths:
                 connection.send_bytes(encode(worker.read(Path(path))))
     except (EOFError, BrokenPipeError):

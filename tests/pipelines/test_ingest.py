@@ -25,6 +25,7 @@ from pipelines.disk import Disk
 from pipelines.envelope import make_receipt
 from pipelines.folder import ingest_paths
 from pipelines.ingest import Ingest
+from pipelines.owner import Site
 from pipelines.spool import Spool
 from pipelines.status import read_accounts
 from tests.pipelines.objects import CT_IMAGE, dose_report, encode
@@ -308,6 +309,29 @@ def test_too_large_a_file_is_left_out(settings: Settings, tmp_path: Path) -> Non
         handle.truncate(60_000_000)
     (skipped,) = ingest_paths([file], settings).skipped
     assert skipped.reason == "larger than max_object_mb = 50"
+
+
+def test_devices_named_while_the_service_runs_hold_for_what_arrives(settings: Settings) -> None:
+    with ingesting(settings) as (store, ingest):
+        site = Site(settings, store)
+        put(settings, make_ct_rdsr(seed=1))
+        finish(ingest)
+        ((station,),) = store.sql("SELECT station_name FROM studies")
+        settings.site_dir.mkdir(parents=True)
+        devices = settings.site_dir / "devices.toml"
+        entry = f'[[device]]\nstation_name = "{station}"\n'
+        for text, problem in (
+            (entry + 'display_name = "CT in room 3"\n', None),
+            (entry + 'displayed = "x"\n', "devices.toml"),
+        ):
+            devices.write_text(text)
+            site._look_at = 0.0
+            site.look()
+            assert (problem or "") in (site.problem or "")
+        put(settings, make_ct_rdsr(seed=1, study_uid="1.2.3"))
+        finish(ingest)
+        rows = store.sql("SELECT DISTINCT device FROM studies WHERE study_uid = '1.2.3'")
+        assert rows == [("CT in room 3",)]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from dose_lib.errors import PortInUseError, SettingsError
 from dose_lib.settings import Settings
 from pipelines.disk import Disk
 from pipelines.peers import parse_peer, read_pending
-from pipelines.receive import Receiver
+from pipelines.receive import Receiver, _Renewal
 from pipelines.spool import Spool
 from tests.conftest import require
 from tests.pipelines.objects import CT_IMAGE, dose_report, encode
@@ -230,6 +230,43 @@ def test_unknown_caller_is_refused_and_kept_as_pending(settings: Settings) -> No
             assert send(association, dose_report()).Status == 0
         pending = read_pending(settings.run_dir / "pending_peers.json")
     assert [(p.ae_title, p.address, p.attempts) for p in pending] == [("STRANGER", "127.0.0.1", 2)]
+
+
+def test_who_may_send_changes_without_a_pause(settings: Settings) -> None:
+    """The pending device is allowed; associations that are open are not cut."""
+    chosen = settings.model_copy(update={"dicom_peers": ("CT1@127.0.0.1",)})
+    with Receiver(chosen) as receiver, associate(receiver.port, caller="CT1") as one:
+        with associate(receiver.port, caller="CT2") as two:
+            assert two.is_rejected
+        pending = settings.run_dir / "pending_peers.json"
+        assert [p.ae_title for p in read_pending(pending)] == ["CT2"]
+        more = {"dicom_peers": ("CT?@127.0.0.1",), "dicom_image_peers": ("CT2",)}
+        assert receiver.renew(chosen.model_copy(update=more)) == []
+        assert read_pending(pending) == []
+        with associate(receiver.port, caller="CT2") as two:
+            assert send(two, ct_image()).Status == 0xB006
+        assert send(one, dose_report()).Status == 0
+        with pytest.raises(SettingsError, match="no network address"):
+            receiver.renew(chosen.model_copy(update={"dicom_peers": ("CT3@ten",)}))
+        with associate(receiver.port, caller="CT2") as two:
+            assert two.is_established, "a line that cannot be read changes nothing"
+        other = chosen.model_copy(update={**more, "dicom_port": 104})
+        assert receiver.renew(other) == ["dicom_port"], "needs a restart"
+
+
+def test_settings_file_is_followed(settings: Settings) -> None:
+    settings.home.mkdir(parents=True)
+    with Receiver(settings) as receiver:
+        renewal = _Renewal(settings, receiver)
+        settings.config_file.write_text('dicom_peers = ["CT1@127.0.0.1"]\n')
+        renewal.look()
+        assert (receiver.allowed, renewal.problem) == (("CT1@127.0.0.1",), None)
+        settings.config_file.write_text('dicom_peers = ["CT1@ten"]\n')
+        renewal.look()
+        assert "no network address" in (renewal.problem or "")
+        assert receiver.allowed == ("CT1@127.0.0.1",)
+        with associate(receiver.port, caller="MR1") as other:
+            assert other.is_rejected
 
 
 def test_allow_list_lines() -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import nbformat
 import pytest
 
 from dose_lib.errors import SettingsError
 from dose_lib.settings import Settings
 from pipelines.schedule import (
+    Covered,
     Planned,
+    Run,
     Timetable,
     read_schedule,
     run_apart,
@@ -123,6 +128,56 @@ def test_timetable_follows_the_file_and_keeps_the_last_good_one(
         assert timetable.facts()["planned"] == 0
     finally:
         timetable.stop()
+
+
+def test_an_hour_missed_while_the_service_was_down_is_made_up_for_once(
+    settings: Settings, notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down for three Mondays: one run, that says which hour it makes up for."""
+    runs: list[tuple[str, datetime | None]] = []
+
+    def run(planned: Planned, chosen: Settings, missed_at: datetime | None) -> Run:
+        runs.append((planned.notebook, missed_at))
+        started = datetime.now(UTC)
+        return Run(notebook=planned.notebook, started_at=started, seconds=0.1, is_done=True)
+
+    monkeypatch.setattr("pipelines.schedule.run_apart", run)
+    write(settings, GOOD)
+    with timetable_of(settings) as timetable:
+        assert timetable.made_up == 0, "an entry that was never seen has missed nothing"
+    covered = settings.reports_dir / "covered.json"
+    (key,) = msgspec.json.decode(covered.read_bytes())
+    covered.write_bytes(msgspec.json.encode({key: datetime.now(UTC) - timedelta(days=21)}))
+    with timetable_of(settings) as timetable:
+        timetable.make_up()  # the run has begun: nothing is missed any more
+        assert timetable.facts()["made_up"] == 1
+    (only,) = runs
+    assert only[0] == "what_happened"
+    assert only[1] is not None and (datetime.now(UTC) - only[1]).days > 13
+    with timetable_of(settings) as timetable:
+        assert timetable.made_up == 0
+
+
+def test_a_run_that_was_cut_off_is_made_up_for(settings: Settings, notebook: Path) -> None:
+    covered = Covered(settings)
+    now = datetime.now(UTC)
+    covered.note("entry", now)
+    covered.keep({"entry"})
+    assert Covered(settings).until("entry", now + timedelta(hours=1)) == now
+    assert Covered(settings).until("entry", now - timedelta(days=1)) < now, "the clock ran ahead"
+    (settings.reports_dir / "covered.json").write_text("{")
+    assert Covered(settings).until("entry", now) == now
+
+
+@contextmanager
+def timetable_of(settings: Settings) -> Iterator[Timetable]:
+    timetable = Timetable(settings)
+    timetable.start()
+    try:
+        yield timetable
+    finally:
+        timetable.stop()
+        timetable.make_up()
 
 
 @pytest.mark.slow
