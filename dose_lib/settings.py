@@ -75,6 +75,32 @@ class Settings(BaseModel):
     dicom_timeout_s: float = Field(
         60.0, gt=0, description="Seconds without traffic after which an association is closed."
     )
+    size_issuers: tuple[str, ...] = Field(
+        (),
+        description="Issuers whose patient IDs count in sizes from worklist, HL7 and files, each as"
+        " `AUTHORITY=issuer in DICOM objects` (empty after `=`: objects name none); unset: every"
+        " ID, with its issuer and without one.",
+    )
+    hl7_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of the HL7 listener (MLLP) that takes patient sizes; unset: it is off.",
+    )
+    hl7_host: str = Field("127.0.0.1", description="Address the HL7 listener binds to.")
+    hl7_peers: tuple[str, ...] = Field(
+        (), description="Addresses or networks that may send HL7; empty: any, on loopback only."
+    )
+    hl7_max_message_kb: int = Field(
+        1024, ge=1, le=65536, description="Longest HL7 message taken in, kilobytes."
+    )
+    hl7_tls_certificate: Path | None = Field(
+        None, description="Certificate chain (PEM) of the HL7 listener; unset: no TLS."
+    )
+    hl7_tls_key: Path | None = Field(None, description="Private key of that certificate (PEM).")
+    hl7_allow_plain: bool = Field(
+        False, description="Listen for HL7 beyond loopback without TLS; on a network of its own."
+    )
     max_object_mb: int = Field(50, ge=1, description="Largest object taken in, megabytes.")
     dicom_peers: tuple[str, ...] = Field(
         (),
@@ -160,7 +186,9 @@ class Settings(BaseModel):
     )
     llm_timeout_s: float = Field(20.0, gt=0, description="Seconds to wait for the chat model.")
 
-    @field_validator("dicom_peers", "dicom_image_peers", mode="before")
+    @field_validator(
+        "dicom_peers", "dicom_image_peers", "size_issuers", "hl7_peers", mode="before"
+    )
     @classmethod
     def _split_list(cls, value: object) -> object:
         """A list from the environment is one text with commas."""
@@ -201,6 +229,11 @@ class Settings(BaseModel):
     def steps_dir(self) -> Path:
         """Performed procedure steps under way, as their messages left them; mode 0700."""
         return self.home / "steps"
+
+    @property
+    def sizes_dir(self) -> Path:
+        """Sizes of patients, under their keys, that wait to go into the store; mode 0700."""
+        return self.home / "sizes"
 
     @property
     def archive_dir(self) -> Path:

@@ -19,6 +19,7 @@ from pipelines.commands import (
     reports,
     service,
     simulation,
+    sizes,
 )
 from pipelines.commands.terminal import choose_home, err, help_of, say, show_error
 
@@ -61,6 +62,7 @@ for group, name, command in (
     group.command(name, help=help_of(command))(command)
 identities.add_to(app)
 collecting.add_to(app)
+sizes.add_to(app)
 levels.add_to(app)
 comparing.add_to(app)
 
