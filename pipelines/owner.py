@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dose_lib import Settings
 from dose_lib.errors import SettingsError, StoreError
 from dose_lib.store import Store
+from pipelines.collect.sizes import SizeIntake
 from pipelines.heartbeat import Heartbeat
 from pipelines.ingest import Ingest
 from pipelines.pool import WorkersCannotStartError
@@ -60,10 +61,10 @@ def serve(settings: Settings, stop: Stop) -> None:
     with Store.open(settings) as store:
         store.serve(is_dedicated=True)
         ingest = Ingest(settings, store)
-        site = Site(settings, store)
+        site, sizes = Site(settings, store), SizeIntake(settings, store)
         try:
             with Heartbeat(settings.run_dir, PART, ingest.facts, lambda: _problem(ingest, site)):
-                _run(ingest, site, stop)
+                _run(ingest, site, sizes, stop)
                 _drain(ingest)
         finally:
             ingest.close()
@@ -73,10 +74,11 @@ def _problem(ingest: Ingest, site: Site) -> str | None:
     return ingest.problem or ingest.halted or site.problem
 
 
-def _run(ingest: Ingest, site: Site, stop: Stop) -> None:
+def _run(ingest: Ingest, site: Site, sizes: SizeIntake, stop: Stop) -> None:
     while not stop.is_set():
         try:
             site.look()
+            sizes.look()
             ingest.step()
             ingest.problem = None
         except WorkersCannotStartError as error:

@@ -29,10 +29,11 @@ from pipelines.heartbeat import beat_file, read_beat
 from pipelines.logs import configure_logs
 from pipelines.process import Stop
 from pipelines.status import (
-    PARTS,
+    HL7,
     ServiceFile,
     ServiceState,
     lock_file,
+    parts_of,
     read_service_file,
     read_state,
     service_file,
@@ -46,6 +47,7 @@ _MODULES = {
     "scheduler": "pipelines.schedule",
     "dashboards": "pipelines.dashboards",
     "vault": "pipelines.vault",
+    HL7: "pipelines.collect.mllp",
 }
 # Without these there is nothing to serve: their first start has to succeed.
 _NEEDED = ("receiver", "store")
@@ -55,8 +57,8 @@ _GOOD_RUN_S = 60.0  # after so long the next restart waits no longer than the fi
 _LOOK_S = 0.1
 # Stopping: senders first, then what reads, then the store, which empties the spool, and last
 # the vault, which takes in what the store has handed it.
-_STOP_ORDER = ("receiver", "dashboards", "scheduler", "store", "vault")
-_STOP_S = {"receiver": 10.0, "dashboards": 10.0, "scheduler": 10.0, "store": 45.0, "vault": 15.0}
+_STOP_ORDER = ("receiver", HL7, "dashboards", "scheduler", "store", "vault")
+_STOP_S = dict.fromkeys(_STOP_ORDER, 10.0) | {"store": 45.0, "vault": 15.0}
 
 
 class _Part:
@@ -132,15 +134,15 @@ class Service:
     settings
         Settings of the installation.
     parts
-        Which parts to start.
+        Which parts to start; all by default.
     """
 
-    def __init__(self, settings: Settings, parts: Sequence[str] = PARTS) -> None:
+    def __init__(self, settings: Settings, parts: Sequence[str] | None = None) -> None:
         check_exposure(settings)
         self._settings = settings
         self._lock = _take_lock(settings)
         service_file(settings).unlink(missing_ok=True)  # of one that was killed
-        self._parts = [_Part(name, settings.home, self._lock) for name in parts]
+        self._parts = [_Part(name, settings.home, self._lock) for name in parts or parts_of(settings)]
         self._health: HealthServer | None = None
         self._started_at = datetime.now(UTC)
 
@@ -250,7 +252,7 @@ def _take_lock(settings: Settings) -> int:
 def serve(
     settings: Settings,
     *,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] | None = None,
     on_ready: Callable[[ServiceState], None] = lambda _: None,
 ) -> None:
     """Run the service until SIGTERM or SIGINT.

@@ -20,6 +20,7 @@ from pipelines.peers import Pending, read_pending
 from pipelines.spool import Spool, read_receipt_of
 
 PARTS = ("receiver", "store", "vault", "scheduler", "dashboards")
+HL7 = "hl7"
 _SILENT_S = 15.0  # a part that said nothing for so long is not well
 
 
@@ -74,6 +75,11 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     def is_healthy(self) -> bool:
         """True if the service runs and every part does its work."""
         return self.is_running and all(p.is_ready for p in self.parts)
+
+
+def parts_of(settings: Settings) -> tuple[str, ...]:
+    """Parts of an installation's service; the HL7 listener only where it has a port."""
+    return PARTS if settings.hl7_port is None else (*PARTS, HL7)
 
 
 def service_file(settings: Settings) -> Path:

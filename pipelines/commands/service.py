@@ -14,10 +14,10 @@ from dose_lib import Settings
 from dose_lib.errors import ServiceError, UsageError
 from pipelines.commands.terminal import err, out, say, settings
 from pipelines.status import (
-    PARTS,
     Accounts,
     PartState,
     ServiceState,
+    parts_of,
     read_state,
     readiness,
     try_accounts,
@@ -65,7 +65,7 @@ def serve(
         say(f"DoseLoop serves {chosen.home}. Ctrl-C stops it.")
         out.print(_parts_table(state))
 
-    run(chosen, parts=[p for p in PARTS if p not in left_out], on_ready=ready)
+    run(chosen, parts=[p for p in parts_of(chosen) if p not in left_out], on_ready=ready)
     say("Stopped; everything received is stored.")
 
 
