@@ -142,7 +142,9 @@ class Service:
         self._settings = settings
         self._lock = _take_lock(settings)
         service_file(settings).unlink(missing_ok=True)  # of one that was killed
-        self._parts = [_Part(name, settings.home, self._lock) for name in parts or parts_of(settings)]
+        self._parts = [
+            _Part(name, settings.home, self._lock) for name in parts or parts_of(settings)
+        ]
         self._health: HealthServer | None = None
         self._started_at = datetime.now(UTC)
 
