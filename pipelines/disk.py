@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 from pathlib import Path
@@ -27,6 +28,14 @@ class Disk:
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
+
+    def hold(self, handle: int) -> bool:
+        """Mark a file as being written until it is closed; False if another process does."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def flush(self, handle: int) -> None:
         """Return once the content of the file is on the disk (fsync)."""

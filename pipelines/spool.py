@@ -2,7 +2,8 @@
 
 The order is the promise (DESIGN §6): write under a temporary name, flush the file, rename,
 flush the folder, and only then return. At every instant a crash leaves either nothing
-under a final name, or a whole file that carries its own receipt (see `envelope`).
+under a final name, or a whole file that carries its own receipt (see `envelope`). Before the
+rename the object is counted (see `receipts`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,12 +19,13 @@ import msgspec
 from dose_lib.errors import OutOfRoomError, ReceiveError
 from pipelines.disk import NO_ROOM, Disk, FolderFlush, make_folder
 from pipelines.envelope import Receipt, read_receipt, seal, unseal
+from pipelines.receipts import note_of, receipts_of
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".dcm"
-_TEMPORARY = ".part"
-_STALE_S = 3600.0
+TEMPORARY = ".part"
+_STALE_S = 5.0  # a file younger than this may not be marked as being written yet
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ class Spool:
         self._disk = disk or Disk()
         self._reserve = reserve_bytes
         self._flush = FolderFlush(folder, self._disk)
+        self._receipts = receipts_of(folder)
 
     def put(self, data: bytes, receipt: Receipt) -> Path:
         """Keep an object; on return it survives a crash of the machine.
@@ -80,14 +83,13 @@ class Spool:
             If the disk fails otherwise; nothing is promised.
         """
         stem = f"{time.time_ns():019d}-{os.urandom(4).hex()}-{receipt.sha256[:16]}"
-        temporary, final = self.folder / (stem + _TEMPORARY), self.folder / (stem + SUFFIX)
+        temporary, final = self.folder / (stem + TEMPORARY), self.folder / (stem + SUFFIX)
         self._check_room(len(data))
         try:
-            self._write(temporary, data, seal(data, receipt))
-            self._disk.rename(temporary, final)
+            self._write(temporary, final, (data, seal(data, receipt)), receipt)
             self._flush.wait()
         except OSError as error:
-            self._forget(temporary)
+            self._forget(temporary, receipt)
             if error.errno in NO_ROOM:
                 raise self._no_room() from error
             raise ReceiveError(
@@ -118,25 +120,43 @@ class Spool:
         return Arrival(path, receipt, data)
 
     def sweep(self) -> int:
-        """Remove temporary files that a crash left long ago; returns how many.
+        """Remove temporary files whose writer is dead; returns how many.
 
-        They were never acknowledged. Young ones may belong to another process that is
-        writing right now.
+        They were never acknowledged. Those that another process is writing right now are
+        marked by it.
         """
         stale = [p for p in self._temporaries() if time.time() - _written_at(p) > _STALE_S]
-        for path in stale:
+        return sum(self._sweep(path) for path in stale)
+
+    def _sweep(self, path: Path) -> bool:
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            if not self._disk.hold(handle):
+                return False
+            if noted := [n for n in self._receipts.recent() if n.stem == path.stem]:
+                self._receipts.take_back(noted[0])
             self._disk.remove(path)
-        return len(stale)
+        finally:
+            self._disk.close(handle)
+        return True
 
     def _temporaries(self) -> Iterator[Path]:
-        return self.folder.glob("*" + _TEMPORARY)
+        return self.folder.glob("*" + TEMPORARY)
 
-    def _write(self, path: Path, *pieces: bytes) -> None:
-        handle = self._disk.create(path)
+    def _write(
+        self, temporary: Path, final: Path, pieces: Sequence[bytes], receipt: Receipt
+    ) -> None:
+        handle = self._disk.create(temporary)
         try:
+            self._disk.hold(handle)
             for piece in pieces:
                 self._disk.write(handle, piece)
             self._disk.flush(handle)
+            self._receipts.add(note_of(temporary.stem, receipt))
+            self._disk.rename(temporary, final)
         finally:
             self._disk.close(handle)
 
@@ -144,8 +164,11 @@ class Spool:
         if self._reserve and self._disk.free_bytes(self.folder) < self._reserve + size:
             raise self._no_room()
 
-    def _forget(self, temporary: Path) -> None:
+    def _forget(self, temporary: Path, receipt: Receipt) -> None:
+        if not temporary.exists():  # it has its final name: whole, though not promised
+            return
         try:
+            self._receipts.take_back(note_of(temporary.stem, receipt))
             self._disk.remove(temporary)
         except OSError as error:
             log.error("temporary file stays", extra={"reason": error.strerror})

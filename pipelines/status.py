@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,10 +19,12 @@ from pipelines.archive import Quarantine
 from pipelines.envelope import DamagedFileError, Receipt
 from pipelines.heartbeat import Value, read_beat
 from pipelines.peers import Pending, read_pending
-from pipelines.spool import Spool, read_receipt_of
+from pipelines.receipts import Noted, receipts_of
+from pipelines.spool import SUFFIX, TEMPORARY, Spool, read_receipt_of
 
 PARTS = ("receiver", "store", "vault", "scheduler", "dashboards")
 HL7 = "hl7"
+_SECOND_LOOK_S = 0.3
 _SILENT_S = 15.0  # a part that said nothing for so long is not well
 
 
@@ -48,7 +52,11 @@ class ServiceFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Every received object, by what became of it; `received` is their sum."""
+    """Every received object, by what became of it; `received` is their sum.
+
+    `missing` are objects that the receivers have counted by themselves, in this month or the
+    last, and that are neither in the spool nor in the ledger. It must be 0.
+    """
 
     received: int
     stored: int
@@ -58,6 +66,7 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int
     erased: int
     waiting: int
+    missing: int = 0
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,30 +183,66 @@ def read_accounts(settings: Settings) -> Accounts:
     StoreError
         If the ledger cannot be read.
     """
-    # Spool before ledger: an object that moves in between is found in the ledger.
+    # The receivers' count first, then the spool, then the ledger: an object that moves in
+    # between is found further on.
+    noted = receipts_of(settings.spool_dir).recent()
     spooled = _receipts(settings)
+    counts = _ledger_counts(settings)
+    moments = [r.received_at for r in spooled.values()] + [n.received_at for n in noted]
+    known = _ledger_keys(settings, min(moments)) if moments else set()
+    waiting = sum((r.sha256[:16], r.received_at) not in known for r in spooled.values())
+    counts[Status.WAITING] += waiting
+    lost = [n for n in noted if n.stem not in spooled and not _is_known(n, known)]
+    return Accounts(
+        received=sum(counts.values()),
+        missing=len(_still_missing(settings, lost)),
+        **{s.value: n for s, n in counts.items()},
+    )
+
+
+def _ledger_counts(settings: Settings) -> dict[Status, int]:
     counts = dict.fromkeys(Status, 0)
-    known: set[tuple[str, datetime]] = set()
     if settings.store_file.exists():
         objects = dose_lib.connect(settings=settings).table("objects")
         rows = objects.status.value_counts(name="n").to_pyarrow().to_pylist()
         counts |= {Status(r["status"]): r["n"] for r in rows}
-        if spooled:
-            recent = objects.filter(objects.received_at >= min(r.received_at for r in spooled))
-            keys = recent.select("sha256", "received_at").to_pyarrow().to_pylist()
-            known = {(k["sha256"], k["received_at"]) for k in keys}
-    waiting = sum((r.sha256, r.received_at) not in known for r in spooled)
-    counts[Status.WAITING] += waiting
-    return Accounts(received=sum(counts.values()), **{s.value: n for s, n in counts.items()})
+    return counts
 
 
-def _receipts(settings: Settings) -> list[Receipt]:
-    if not settings.spool_dir.exists():
+def _ledger_keys(settings: Settings, since: datetime) -> set[tuple[str, datetime]]:
+    """Beginning of the hash, and time, of what the ledger holds since then."""
+    if not settings.store_file.exists():
+        return set()
+    objects = dose_lib.connect(settings=settings).table("objects")
+    recent = objects.filter(objects.received_at >= since)
+    keys = recent.select("sha256", "received_at").to_pyarrow().to_pylist()
+    return {(k["sha256"][:16], k["received_at"]) for k in keys}
+
+
+def _is_known(noted: Noted, known: set[tuple[str, datetime]]) -> bool:
+    return (noted.hash_start, noted.received_at) in known
+
+
+def _still_missing(settings: Settings, lost: Sequence[Noted]) -> list[Noted]:
+    """Those that a second look does not find either: a listing can miss what is renamed."""
+    if not lost:
         return []
-    found = []
+    time.sleep(_SECOND_LOOK_S)
+    places = (settings.spool_dir, settings.quarantine_dir)
+    files = [f"{n.stem}{suffix}" for n in lost for suffix in (SUFFIX, TEMPORARY)]
+    here = {name.split(".")[0] for name in files for p in places if (p / name).exists()}
+    known = _ledger_keys(settings, min(n.received_at for n in lost))
+    return [n for n in lost if n.stem not in here and not _is_known(n, known)]
+
+
+def _receipts(settings: Settings) -> dict[str, Receipt]:
+    """Receipts of what waits in the spool, by the name of the file."""
+    if not settings.spool_dir.exists():
+        return {}
+    found: dict[str, Receipt] = {}
     for path in Spool(settings.spool_dir).waiting():
         try:
-            found.append(read_receipt_of(path))
+            found[path.stem] = read_receipt_of(path)
         except (FileNotFoundError, DamagedFileError):
             continue
     return found

@@ -27,7 +27,7 @@ from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
 from pipelines.envelope import DamagedFileError, Receipt, make_receipt
 from pipelines.logs import configure_logs
-from pipelines.spool import Arrival, Spool
+from pipelines.spool import Arrival, Spool, read_receipt_of
 from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Worker:
             return ReadObject(path=str(path))
         except DamagedFileError as error:
             failure = Failure(seen=error.seen, expected=error.expected, todo=error.todo)
-            receipt = make_receipt(path.read_bytes(), "folder")
+            receipt = _receipt_of(path)
             return ReadObject(path=str(path), receipt=receipt, failure=failure)
         head = attempt(lambda: peek(arrival.data), "the reader")
         if not isinstance(head, Failure) and head.sop_class == KEY_OBJECT_SELECTION:
@@ -168,6 +168,14 @@ class Worker:
             else:
                 findings.extend(found)
         return Detected(batch=request.batch, findings=tuple(findings), failures=tuple(failures))
+
+
+def _receipt_of(path: Path) -> Receipt:
+    """The receipt of a file that no longer holds what was received, or a new one."""
+    try:
+        return read_receipt_of(path)
+    except DamagedFileError:
+        return make_receipt(path.read_bytes(), "folder")
 
 
 def site_files(settings: Settings) -> tuple[Path, ...]:

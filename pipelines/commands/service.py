@@ -74,10 +74,14 @@ def status(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
 
     received = stored + superseded + duplicate + no dose + quarantined + erased + waiting
 
+    The receivers count every object by themselves; `missing` is how many of these are neither
+    in the spool nor in the ledger, and is always 0.
+
     dose status
     dose status --json
 
-    Exit codes: 0 all parts do their work, 6 the service does not run or a part is in trouble.
+    Exit codes: 0 all parts do their work, 6 the service does not run, a part is in trouble, or
+    objects are missing.
     """
     chosen = settings()
     state, accounts = read_state(chosen), try_accounts(chosen)
@@ -87,7 +91,8 @@ def status(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
         typer.echo(msgspec.json.format(msgspec.json.encode(content)))
     else:
         _show(chosen, state, accounts)
-    if not state.is_healthy:
+    is_missing = isinstance(accounts, Accounts) and accounts.missing > 0
+    if is_missing or not state.is_healthy:
         raise typer.Exit(ServiceError.exit_code)
 
 
@@ -99,6 +104,13 @@ def _show(chosen: Settings, state: ServiceState, accounts: Accounts | str) -> No
         say(accounts, to=err)
     else:
         out.print(_accounts_table(accounts))
+        if accounts.missing:
+            say(
+                f"{accounts.missing} objects were taken in and are neither in the spool nor in"
+                f" the ledger: check the disk, and ask the senders to send again what came since"
+                f" the last backup; `dose rebuild` makes the ledger again from the archive",
+                to=err,
+            )
     for peer in state.pending_peers:
         say(
             f"pending device: {peer.ae_title}@{peer.address}, {peer.attempts} attempts, "

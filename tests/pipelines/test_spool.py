@@ -81,8 +81,8 @@ def test_order_is_write_flush_rename_flush_folder(tmp_path: Path) -> None:
     data = b"object"
     Spool(tmp_path / "spool", disk=disk).put(data, make_receipt(data, "folder"))
     assert disk.calls == [
-        *("create", "write", "write", "flush file", "close"),
-        *("rename", "flush folder"),
+        *("create", "write", "write", "flush file"),
+        *("rename", "close", "flush folder"),
     ]
 
 
