@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import dose_lib
 from dose_lib import keys
 from dose_lib.errors import OutOfRoomError, UsageError
 from dose_lib.records import Part, Patient, Sex, SizeSource
@@ -19,6 +22,10 @@ from pipelines.collect.size_table import read_size_table
 from pipelines.collect.sizes import Pseudonyms, SizeInbox, keep_now
 from pipelines.commands import sizes as commands
 from pipelines.disk import Disk
+from pipelines.heartbeat import read_beat
+from pipelines.service import Service
+from pipelines.status import HL7
+from tests.collect.test_hl7 import PID, message
 from tests.store.exams import ct_part, incoming
 
 AT = datetime(2026, 3, 1, 18, 0)  # the evening before the exam of `ct_part`
@@ -180,3 +187,39 @@ def test_the_command(settings: Settings, tmp_path: Path) -> None:
     assert (done.exit_code, "1 exams have another size" in done.output) == (13, True)
     assert weight(settings)[1] == "manual"
     assert "manual" in runner.invoke(app, ["sizes", "show"]).output
+
+
+@pytest.mark.service
+def test_a_message_to_the_running_service_sizes_an_exam(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOSE_HL7_PORT", "0")
+    monkeypatch.setenv("DOSE_HEALTH_PORT", "0")
+    with Store.open(settings) as store:
+        store.commit([incoming(exam(settings, issuer="HOSP"))])
+    chosen = settings.model_copy(update={"hl7_port": 0})
+    service = Service(chosen, ("store", HL7))
+    try:
+        service.start()
+        port = _port_of(chosen)
+        observed = "OBX|1|NM|29463-7^^LN||83|kg|||||F|||20260301180000"
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+            line.sendall(b"\x0b" + message(PID, observed) + b"\x1c\r")
+            assert b"MSA|AA|C1" in line.recv(4096)
+        studies = dose_lib.connect(settings=chosen).table("studies").select("weight_kg")
+        until = time.monotonic() + 20
+        while studies.to_pyarrow().to_pylist() != [{"weight_kg": 83.0}]:
+            assert time.monotonic() < until, "the size did not reach the exam"
+            time.sleep(0.1)
+    finally:
+        service.stop()
+
+
+def _port_of(settings: Settings) -> int:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        beat = read_beat(settings.run_dir, HL7)
+        if beat is not None and beat.is_ready:
+            return int(str(beat.facts["port"]))
+        time.sleep(0.05)
+    raise TimeoutError("the HL7 listener is not ready")
