@@ -22,6 +22,7 @@ from pipelines.collect.arrivals import Arrivals
 from pipelines.collect.journal import Day, Entry, Fate, Journal
 from pipelines.collect.pace import later, pause_s
 from pipelines.collect.pacs import Archive
+from pipelines.collect.peer import DeniedError
 from pipelines.collect.retrieve import Source
 from pipelines.collect.study import Look, look_into
 
@@ -212,6 +213,8 @@ class Collection:
             look = self._persist(lambda: self._look(study, here))
         except _RefusedError as error:
             look = Look(fate=Fate.FAILED, complaints=error.remarks)
+        except DeniedError:
+            raise  # nothing is wrong with this study, and the next would fare no better
         except PeerError as error:
             complaint = Complaint(asked=f"study {study.uid}", seen=str(error))
             look = Look(fate=Fate.FAILED, complaints=(complaint,))
@@ -245,12 +248,15 @@ class Collection:
         Raises
         ------
         PeerError
-            If it fails every time.
+            If it fails every time, or once by refusing us.
         """
         for attempt in range(1, self._archive.attempts + 1):
             try:
                 return work()
+            except DeniedError:
+                raise
             except PeerError as error:
+                asked_s = getattr(error, "retry_after_s", None) or 0.0
                 log.warning(
                     "archive failed",
                     extra={"called": self._archive.name, "attempt": attempt, "reason": error.seen},
@@ -259,7 +265,7 @@ class Collection:
                     self._source.reset()
                 if attempt == self._archive.attempts:
                     raise
-            self._waits.sleep(pause_s(attempt))
+            self._waits.sleep(max(pause_s(attempt), asked_s))
         raise AssertionError("unreachable")  # attempts is 1 or more
 
     def _verify(self, day: date) -> None:

@@ -27,6 +27,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
         Queries at these levels are answered.
     matches_time
         Ranges of StudyTime are matched.
+    has_includefield
+        DICOMweb: further attributes may be asked for; without, what is returned by default.
     result_limit
         Most answers to one query; 0: no limit is known.
     """
@@ -37,6 +39,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     has_series_level: bool = True
     has_image_level: bool = True
     matches_time: bool = True
+    has_includefield: bool = True
     result_limit: int = 0
 
 

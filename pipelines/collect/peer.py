@@ -63,11 +63,20 @@ class Called(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusError(PeerError):
-    """A peer answered with a status that is no success."""
+    """A peer answered with a status that is no success.
+
+    `retry_after_s` is the pause that it asks for, if it does.
+    """
+
+    retry_after_s: float | None = None
 
     def __init__(self, seen: str, status: int, **more: str | None) -> None:
         super().__init__(seen, **more)
         self.status = status
+
+
+class DeniedError(PeerError):
+    """A peer does not let us in: asking again changes nothing, and may lock the account."""
 
 
 class Moved(msgspec.Struct, kw_only=True):

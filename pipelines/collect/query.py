@@ -35,18 +35,18 @@ from pipelines.collect.pacs import Archive, Pacs
 from pipelines.collect.peculiarity import Traits
 from pipelines.collect.peer import StatusError
 
-_SUSPECT = 100  # so many answers, or a multiple of it, may be a limit nobody told us
+SUSPECT = 100  # so many answers, or a multiple of it, may be a limit nobody told us
 _TOO_MANY = (0xA700, 0xA701)
 
-_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "ModalitiesInStudy")
-_STUDY_MORE = ("SOPClassesInStudy", "NumberOfStudyRelatedInstances")
-_SERIES = ("SeriesInstanceUID", "Modality", "SeriesNumber", "SeriesDescription")
-_SERIES_MORE = (
+STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "ModalitiesInStudy")
+STUDY_MORE = ("SOPClassesInStudy", "NumberOfStudyRelatedInstances")
+SERIES = ("SeriesInstanceUID", "Modality", "SeriesNumber", "SeriesDescription")
+SERIES_MORE = (
     *("NumberOfSeriesRelatedInstances", "StationName", "Manufacturer"),
     "ManufacturerModelName",
 )
-_ITEM = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "ImageType")
-_TITLE = "ConceptNameCodeSequence"
+ITEM = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "ImageType")
+TITLE = "ConceptNameCodeSequence"
 
 Ask = Callable[[Window, str | None], Answers[Study]]
 """Asks for studies of a window of time, of one modality or of all."""
@@ -55,7 +55,7 @@ Ask = Callable[[Window, str | None], Answers[Study]]
 def query_studies(line: Line, pacs: Pacs, window: Window, modality: str | None) -> Answers[Study]:
     """Studies of a window of time, as the archive describes them."""
     traits = pacs.traits
-    query = _query("STUDY", (*_STUDY, *_STUDY_MORE), StudyDate=f"{window.day:%Y%m%d}")
+    query = _query("STUDY", (*STUDY, *STUDY_MORE), StudyDate=f"{window.day:%Y%m%d}")
     if not window.is_whole_day:
         query.StudyTime = f"{window.start}00-{window.end}59.999"
     if modality is not None:
@@ -69,7 +69,7 @@ def query_studies(line: Line, pacs: Pacs, window: Window, modality: str | None) 
 
 def query_series(line: Line, pacs: Pacs, study_uid: str) -> Answers[Series]:
     """Series of a study."""
-    query = _query("SERIES", (*_SERIES, *_SERIES_MORE), StudyInstanceUID=study_uid)
+    query = _query("SERIES", (*SERIES, *SERIES_MORE), StudyInstanceUID=study_uid)
     asked = f"series of study {study_uid}"
     found = line.find(query, asked, most=pacs.max_answers, limit_s=pacs.query_limit_s)
     return read_series((_attributes(a) for a in found), asked, study_uid)
@@ -77,7 +77,7 @@ def query_series(line: Line, pacs: Pacs, study_uid: str) -> Answers[Series]:
 
 def query_items(line: Line, pacs: Pacs, study_uid: str, series_uid: str) -> Answers[Item]:
     """Objects of a series."""
-    query = _query("IMAGE", _ITEM, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
+    query = _query("IMAGE", ITEM, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
     title = Dataset()
     title.CodeValue = title.CodingSchemeDesignator = title.CodeMeaning = ""
     query.ConceptNameCodeSequence = [title]
@@ -143,7 +143,7 @@ def _ask(ask: Ask, window: Window, modality: str | None, archive: Archive) -> An
 def _may_be_cut(n: int, traits: Traits) -> bool:
     if traits.result_limit:
         return n >= traits.result_limit
-    return n >= _SUSPECT and n % _SUSPECT == 0
+    return n >= SUSPECT and n % SUSPECT == 0
 
 
 def _in_halves(
@@ -191,14 +191,14 @@ def _query(level: str, keywords: Iterable[str], **keys: str) -> Dataset:
     return query
 
 
-_READ = (*_STUDY, *_STUDY_MORE, *_SERIES, *_SERIES_MORE, *_ITEM)
+READ = (*STUDY, *STUDY_MORE, *SERIES, *SERIES_MORE, *ITEM)
 
 
 def _attributes(answer: Dataset | None) -> Attributes | None:
     """The attributes we know, as texts; None for an answer that could not be decoded."""
     if answer is None:
         return None
-    return {keyword: _texts(answer, keyword) for keyword in _READ} | {_TITLE: _title(answer)}
+    return {keyword: _texts(answer, keyword) for keyword in READ} | {TITLE: _title(answer)}
 
 
 def _texts(answer: Dataset, keyword: str) -> list[str]:
@@ -221,7 +221,7 @@ def _title(answer: Dataset) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what pydicom thinks of a value that we only compare
         try:
-            items = answer.get(_TITLE) or []
+            items = answer.get(TITLE) or []
             return [
                 codes.fold(str(i.CodeValue), str(i.CodingSchemeDesignator))
                 for i in items
