@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,7 @@ from dose_lib.settings import Settings
 from dose_lib.simulate.writer import make_ct_rdsr
 from pipelines.status import read_accounts
 from tests.conftest import require
-from tests.pipelines.running import Running, dose, service
+from tests.pipelines.running import dose, service
 
 pytestmark = pytest.mark.service
 
@@ -226,71 +223,6 @@ def test_no_identifier_in_logs_and_metrics(settings: Settings) -> None:
     assert not [t for t in texts if "PLANTED" in t]
     lines = [x for p in settings.logs_dir.glob("*.log") for x in p.read_text().splitlines()]
     assert all(json.loads(line)["part"] for line in lines)
-
-
-ROUNDS, OBJECTS, SENDERS = 4, 60, 3
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_kill_at_random_instants_loses_nothing_and_counts_nothing_twice(
-    settings: Settings,
-) -> None:
-    """Three senders deliver with duplicates, in random order, while everything is killed."""
-    chance = random.Random(20261122)
-    objects = {n: make_ct_rdsr(seed=n, vendor="siemens") for n in range(OBJECTS)}
-    acknowledged: Counter[int] = Counter()
-    for _ in range(ROUNDS):
-        with service(settings) as running:
-            _deliver(running, objects, acknowledged, chance)
-    with service(settings):
-        wait_for(lambda: read_accounts(settings).waiting == 0, 120)
-        rows = query(
-            settings, "SELECT sop_instance_uid, status, count(*) AS n FROM objects GROUP BY ALL"
-        )
-        dlp = query(settings, "SELECT sum(dlp_total_mgy_cm) AS dlp, count(*) AS n FROM studies")
-    uid_of = {
-        n: str(pydicom.dcmread(DicomBytesIO(data), stop_before_pixels=True).SOPInstanceUID)
-        for n, data in objects.items()
-    }
-    ledger = Counter({(r["sop_instance_uid"], r["status"]): r["n"] for r in rows})
-    assert acknowledged.total() > OBJECTS, "the kills left something to send"
-    for n, times in acknowledged.items():
-        assert ledger[uid_of[n], "stored"] == 1, n
-        received = sum(count for (uid, _), count in ledger.items() if uid == uid_of[n])
-        # Never less than acknowledged; more only where the kill came between disk and answer.
-        assert times <= received <= times + ROUNDS * SENDERS, n
-    assert {status for _, status in ledger} <= {"stored", "duplicate"}
-    stored = [n for n in objects if ledger[uid_of[n], "stored"]]
-    clean = sum(dose_lib.read_bytes(objects[n])[0][0].totals.dlp_total_mgy_cm or 0 for n in stored)
-    assert dlp[0]["n"] == len(stored)
-    assert dlp[0]["dlp"] == pytest.approx(clean)
-
-
-def _deliver(
-    running: Running,
-    objects: dict[int, bytes],
-    acknowledged: Counter[int],
-    chance: random.Random,
-) -> None:
-    port = running.port
-    lock = threading.Lock()
-
-    def work(order: list[int]) -> None:
-        taken = send(port, (objects[n] for n in order))
-        with lock:
-            acknowledged.update(order[i] for i in taken)
-
-    threads = []
-    for _ in range(SENDERS):
-        order = chance.choices(list(objects), k=40)
-        threads.append(threading.Thread(target=work, args=(order,)))
-    for thread in threads:
-        thread.start()
-    time.sleep(chance.uniform(0.1, 1.0))
-    running.kill_all()
-    for thread in threads:
-        thread.join()
 
 
 @pytest.mark.peer
