@@ -15,9 +15,6 @@ from pipelines.spool import Spool, read_receipt_of
 
 _AT_ONCE = 500
 _LOOK_S = 0.1
-# Between two looks an object may be on its way from the spool to the ledger, and an owner of
-# the store may be starting: for so long nothing is said to be missing.
-_PATIENCE_S = 10.0
 
 
 class Arrivals:
@@ -27,13 +24,21 @@ class Arrivals:
     ----------
     settings
         Of the installation.
+    patience_s
+        For so long nothing is said to be missing: between two looks an object may be on its
+        way from the spool to the ledger, and an owner of the store may be starting.
     sleep
         Between two looks.
     """
 
     def __init__(
-        self, settings: Settings, *, sleep: Callable[[float], object] = time.sleep
+        self,
+        settings: Settings,
+        *,
+        patience_s: float = 10.0,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        self.patience_s = patience_s
         self._settings = settings
         self._spool = Spool(settings.spool_dir)
         self._sleep = sleep
@@ -50,10 +55,10 @@ class Arrivals:
             found |= self._in_ledger("sop_instance_uid", rest[at : at + _AT_ONCE])
         return found
 
-    def await_all(self, uids: Iterable[str], patience_s: float = _PATIENCE_S) -> set[str]:
+    def await_all(self, uids: Iterable[str], patience_s: float | None = None) -> set[str]:
         """Like `here`, waiting a little for those that are on their way."""
         asked = set(uids)
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + (self.patience_s if patience_s is None else patience_s)
         found = self.here(asked)
         while asked - found and time.monotonic() < until:
             self._sleep(_LOOK_S)
@@ -104,7 +109,7 @@ class Arrivals:
     def _rows(self, column: str, values: Sequence[str]) -> list[dict[str, str]]:
         if not values or not self._settings.store_file.exists():
             return []
-        until = time.monotonic() + _PATIENCE_S
+        until = time.monotonic() + self.patience_s
         while True:
             try:
                 objects = self._store().table("objects")

@@ -38,7 +38,7 @@ _AGAIN = {
     Fate.HERE: timedelta(hours=24),
 }
 _VERIFY_EVERY = 100  # moved studies, between looks at what arrived
-_ARRIVAL_S = 2.0  # from the last word of a retrieval until its objects are seen here
+_ARRIVAL_SHARE = 0.2  # of our patience, after a retrieval that has complaints
 _IN_A_ROW = 5  # failures in a row after which the archive counts as down
 _MOST_COMPLAINTS = 500
 
@@ -234,7 +234,8 @@ class Collection:
         look = look_into(study, self._archive, self._source, here)
         if not look.remarks:
             return look
-        came = self._arrivals.await_all(look.asked, _ARRIVAL_S) if look.asked else set()
+        wait_s = 0.0 if look.is_counted else _ARRIVAL_SHARE * self._arrivals.patience_s
+        came = self._arrivals.await_all(look.asked, wait_s) if look.asked else set()
         here |= came
         if not look.asked or set(look.asked) - came:
             raise _RefusedError(look.remarks)

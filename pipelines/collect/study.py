@@ -41,6 +41,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         What was wrong with the retrieval: something may not have come.
     is_confirmed
         True if what was asked for is known to be in our spool.
+    is_counted
+        True if the source itself put objects into our spool: there is nothing to wait for.
     """
 
     fate: Fate
@@ -50,6 +52,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     complaints: tuple[Complaint, ...] = ()
     remarks: tuple[Complaint, ...] = ()
     is_confirmed: bool = False
+    is_counted: bool = False
 
 
 def look_into(study: Study, archive: Archive, source: Source, here: set[str]) -> Look:
@@ -101,6 +104,7 @@ def _fetch(
         complaints=tuple(complaints),
         remarks=tuple(remarks),
         is_confirmed=arrived is not None and arrived >= set(asked),
+        is_counted=arrived is not None,
     )
 
 

@@ -47,7 +47,7 @@ class Outcome:
                 archive,
                 DicomSource(archive, self.settings, Spool(self.settings.spool_dir)),
                 journal,
-                Arrivals(self.settings),
+                Arrivals(self.settings, patience_s=1.0),
                 Waits(lambda: False, self.pauses.append),
                 clock=now,
             ).run([END])
