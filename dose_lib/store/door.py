@@ -1,7 +1,8 @@
 """The door: how other processes hand the owner a decision. Loopback, token, small, checked.
 
 `POST /decisions` with the token of `run/door.json` and the JSON of one decision, or of a
-list that is kept whole or not at all; `POST /backup` with the JSON of a folder's name.
+list that is kept whole or not at all; `POST /findings` with the JSON of a list of findings;
+`POST /backup` with the JSON of a folder's name.
 Nothing else is here: reading goes through the store's own server, and nobody but the owner
 writes.
 """
@@ -22,9 +23,10 @@ import duckdb
 import msgspec
 
 from dose_lib.errors import DoseError
-from dose_lib.records import Decision
+from dose_lib.records import Decision, Finding
 from dose_lib.store.decision import check_decision
 from dose_lib.store.endpoint import LOOPBACK, Endpoint
+from dose_lib.store.findings import check_finding
 
 MAX_BODY_BYTES = 200_000
 MAX_AT_ONCE = 500
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 
 Decide = Callable[[Sequence[Decision]], Sequence[Decision]]
 Backup = Callable[[Path], object]
+OpenFindings = Callable[[Sequence[Finding]], Sequence[Finding]]
 
 
 class _Server(ThreadingHTTPServer):
@@ -55,11 +58,18 @@ class Door:
         Appends checked decisions and returns them as kept.
     backup
         Copies the store into a folder and returns what is in it.
+    open_findings
+        Writes checked findings and returns the new ones.
     """
 
-    def __init__(self, decide: Decide, backup: Backup) -> None:
+    def __init__(self, decide: Decide, backup: Backup, open_findings: OpenFindings) -> None:
         token = secrets.token_urlsafe(32)
-        ways = {"decide": staticmethod(decide), "backup": staticmethod(backup), "token": token}
+        ways = {
+            "decide": staticmethod(decide),
+            "backup": staticmethod(backup),
+            "open_findings": staticmethod(open_findings),
+            "token": token,
+        }
         handler = type("Handler", (_Handler,), ways)
         self._server = _Server((LOOPBACK, 0), handler)
         port = self._server.server_address[1]
@@ -79,14 +89,15 @@ class Door:
 class _Handler(BaseHTTPRequestHandler):
     decide: Decide
     backup: Backup
+    open_findings: OpenFindings
     token: str
     timeout = _SECONDS_PER_REQUEST
     server_version = "DoseLoop"
     sys_version = ""
 
     def do_POST(self) -> None:
-        """Take in decisions, or make a backup."""
-        if self.path not in ("/decisions", "/backup"):
+        """Take in decisions or findings, or make a backup."""
+        if self.path not in ("/decisions", "/findings", "/backup"):
             return self._reply(404, {"seen": "there is no such page"})
         given = self.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
@@ -106,6 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self, body: bytes) -> object:
         if self.path == "/backup":
             return self.backup(_folder(body))
+        if self.path == "/findings":
+            return self.open_findings(_findings(body))
         return self.decide(_decisions(body))
 
     def _body(self) -> bytes | None:
@@ -141,6 +154,16 @@ def _decisions(body: bytes) -> list[Decision]:
     if not 1 <= len(several) <= MAX_AT_ONCE:
         raise DoseError(f"{len(several)} decisions", expected=f"1 to {MAX_AT_ONCE}")
     return [check_decision(one) for one in several]
+
+
+def _findings(body: bytes) -> list[Finding]:
+    try:
+        given = msgspec.json.decode(body, type=list[Finding])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise DoseError(f"the body is no list of findings ({error})") from None
+    if not 1 <= len(given) <= MAX_AT_ONCE:
+        raise DoseError(f"{len(given)} findings", expected=f"1 to {MAX_AT_ONCE}")
+    return [check_finding(one) for one in given]
 
 
 def _folder(body: bytes) -> Path:

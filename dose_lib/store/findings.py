@@ -9,7 +9,8 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from dose_lib.records import Finding
+from dose_lib.errors import UsageError
+from dose_lib.records import Finding, finding_id
 
 _SCHEMA = pa.schema(
     [
@@ -29,6 +30,27 @@ _SCHEMA = pa.schema(
         ("opened_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+
+
+_MOST_TEXT, _MOST_EVIDENCE = 4000, 100_000
+
+
+def check_finding(finding: Finding) -> Finding:
+    """A finding that came in at the door, if it may be kept.
+
+    Raises
+    ------
+    UsageError
+        If its id is not that of its subject, or it is too long.
+    """
+    key = finding_id(finding.detector, finding.subject, finding.rule_version)
+    if finding.finding_id != key:
+        raise UsageError("a finding has an id of its own", expected=key, where=finding.detector)
+    texts = (finding.detector, finding.subject, finding.title, finding.summary)
+    too_long = any(len(t) > _MOST_TEXT for t in texts)
+    if too_long or len(msgspec.json.encode(finding.evidence)) > _MOST_EVIDENCE:
+        raise UsageError("a finding is too long", where=finding.detector)
+    return finding
 
 
 def add_findings(

@@ -62,7 +62,11 @@ class Service:
     def __init__(self, store: Store, con: duckdb.DuckDBPyConnection, url: str, token: str) -> None:
         self._con = con
         self._store = store
-        self._door = Door(lambda given: store.decide(*given), lambda folder: backup(store, folder))
+        self._door = Door(
+            lambda given: store.decide(*given),
+            lambda folder: backup(store, folder),
+            store.add_findings,
+        )
         self.endpoint = Endpoint(url, token, os.getpid())
         self.door_endpoint = self._door.endpoint
 

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dose_lib.errors import DoseError, ServiceError, StoreInUseError, UsageError
-from dose_lib.records import Decision, Part
+from dose_lib.records import Decision, Finding, Part
 from dose_lib.settings import Settings, load_settings
 from dose_lib.store.backup import Manifest, backup
 from dose_lib.store.decision import check_decision
 from dose_lib.store.endpoint import Endpoint, door_endpoint_file, read_endpoint
 from dose_lib.store.engine import missing
+from dose_lib.store.findings import check_finding
 from dose_lib.store.naming import KINDS as NAMING
 from dose_lib.store.owner import Store
 
@@ -58,6 +59,31 @@ def submit_decision(settings: Settings | None = None, *given: Decision) -> tuple
         here, "decisions", checked, lambda store: store.decide(*checked), renames=renames
     )
     return msgspec.json.decode(body, type=tuple[Decision, ...])
+
+
+def submit_findings(settings: Settings | None = None, *given: Finding) -> tuple[Finding, ...]:
+    """Hand findings to the owner of the store, or write them where no owner runs.
+
+    For whoever looks at the store beside its owner, such as the watch over silent devices.
+
+    Returns
+    -------
+    tuple of Finding
+        Those that are new; a finding of a known id changes nothing.
+
+    Raises
+    ------
+    UsageError
+        If a finding is not usable; nothing is kept then.
+    StoreInUseError, ServiceError
+        As for `submit_decision`.
+    """
+    here = settings or load_settings()
+    checked = [check_finding(f) for f in given]
+    if not checked:
+        return ()
+    body = _ask_owner(here, "findings", checked, lambda store: store.add_findings(checked))
+    return msgspec.json.decode(body, type=tuple[Finding, ...])
 
 
 def backup_store(folder: Path, settings: Settings | None = None) -> Manifest:
