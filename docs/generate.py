@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.cli_page import cli_page
+from docs.conformance_page import conformance_page
 from docs.reading_pages import issues_page, vendors_page
 from dose_lib.records import contract
 from dose_lib.settings import Settings
@@ -93,6 +94,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "data.md": data_page,
     "cli.md": cli_page,
+    "conformance.md": conformance_page,
     "reading-issues.md": issues_page,
     "reading-vendors.md": vendors_page,
 }

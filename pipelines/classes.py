@@ -10,6 +10,8 @@ from pipelines.steps import PERFORMED_STEP
 
 # Whole data sets deflated: explicit VR, and two of JPIP.
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
+# The first that both know is agreed on: explicit VR keeps what private elements are.
+_SYNTAXES = sorted(ALL_TRANSFER_SYNTAXES, key=lambda uid: uid != "1.2.840.10008.1.2.1")
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _SR = _STORAGE + "88."
 
@@ -57,7 +59,7 @@ IMAGE_CLASSES = {
 
 def contexts() -> list[PresentationContext]:
     """What every allowed caller may propose."""
-    reports = [build_context(uid, ALL_TRANSFER_SYNTAXES) for uid in DOSE_CLASSES]
+    reports = [build_context(uid, _SYNTAXES) for uid in DOSE_CLASSES]
     return [build_context(Verification), build_context(PERFORMED_STEP), *reports]
 
 
@@ -66,5 +68,5 @@ def image_contexts() -> list[PresentationContext]:
 
     No deflated syntax: in one the pixels cannot be told from the header while they come in.
     """
-    syntaxes = [uid for uid in ALL_TRANSFER_SYNTAXES if uid not in _DEFLATED]
+    syntaxes = [uid for uid in _SYNTAXES if uid not in _DEFLATED]
     return [build_context(uid, syntaxes) for uid in IMAGE_CLASSES]
