@@ -50,6 +50,18 @@ class Settings(BaseModel):
         ge=1,
         description="Days after an exam for which names and IDs are kept; unset: until erased.",
     )
+    raw_retention_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days for which received objects are kept as sent; their doses stay. Never"
+        " longer than identities are kept; unset: as long as those.",
+    )
+    dose_retention_days: int | None = Field(
+        None,
+        ge=30,
+        description="Days after an exam for which its doses are kept, rounded up to the end of a"
+        " month; unset: for good.",
+    )
     vault_socket: Path | None = Field(
         None,
         description="Socket of the identity vault; unset: `run/vault.sock`, for the service's own"
@@ -239,6 +251,11 @@ class Settings(BaseModel):
     def archive_dir(self) -> Path:
         """Every object that was read, with its sidecar."""
         return self.home / "archive"
+
+    @property
+    def base_dir(self) -> Path:
+        """What was read of objects whose bytes are no longer kept; a rebuild starts from it."""
+        return self.home / "base"
 
     @property
     def quarantine_dir(self) -> Path:

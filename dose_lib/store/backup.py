@@ -15,6 +15,7 @@ import msgspec
 from dose_lib.errors import StoreError, StoreInUseError, UsageError
 from dose_lib.settings import Settings
 from dose_lib.store import journal
+from dose_lib.store.base import Base
 from dose_lib.store.engine import open_file
 from dose_lib.store.keyfile import private_folder, sync_folder, write_private
 from dose_lib.store.migrate import applied_migrations, migrations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dose_lib.store.owner import Store
 
 MANIFEST = "manifest.json"
+_BASE = "base"
 _CHUNK = 1 << 20
 
 
@@ -43,7 +45,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def backup(store: Store, folder: Path) -> Manifest:
-    """Copy the open store and the journal of decisions; readers are not disturbed.
+    """Copy the open store, its journals and the base; readers are not disturbed.
 
     Commits wait while the file is copied. Keys are not in it: they are backed up apart, so
     that who finds the backup cannot make keys of patients. The archive of received objects
@@ -69,7 +71,9 @@ def backup(store: Store, folder: Path) -> Manifest:
         with store.write_lock:
             store.checkpoint()
             schema = int(store.sql("SELECT count(*) FROM schema_migration")[0][0])
-            copied = tuple(_copy(file, folder) for file in _files(store.path))
+            files = [(f, f.name) for f in _files(store.path)]
+            base = [(f, f"{_BASE}/{f.name}") for f in Base(store.settings).files()]
+            copied = tuple(_copy(file, folder / name, name) for file, name in files + base)
         manifest = Manifest(datetime.now(UTC), schema, copied)
         write_private(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     except OSError as error:
@@ -109,20 +113,37 @@ def restore(settings: Settings, folder: Path) -> Manifest:
     shutil.copyfile(folder / manifest.files[0].name, fresh)
     fresh.chmod(0o600)
     _check_opens(fresh)
-    decisions = journal.journal_file(target)
+    _unite_journals(target, folder)
+    _restore_base(Base(settings), folder / _BASE)
+    put_in_place(fresh, target)
+    return manifest
+
+
+def _unite_journals(target: Path, folder: Path) -> None:
+    """Add what only the backup's journals know; what was decided since stays."""
+    decisions, findings = journal.journal_file(target), journal.findings_file(target)
     known = set(map(_line, journal.read(decisions)))
     old = journal.read(folder / decisions.name)
     journal.append(decisions, [d for d in old if _line(d) not in known])
-    put_in_place(fresh, target)
-    return manifest
+    found = {f.finding_id for f in journal.read_findings(target)}
+    earlier = journal.read_findings(folder / target.name)
+    journal.append(findings, [f for f in earlier if f.finding_id not in found])
+
+
+def _restore_base(base: Base, folder: Path) -> None:
+    """Put back the months that are missing; those that are there may know of later erasures."""
+    known = {file.name for file in base.files()}
+    for file in sorted(folder.glob("*.parquet")):
+        if file.name not in known:
+            write_private(base.folder / file.name, file.read_bytes())
 
 
 def put_in_place(fresh: Path, target: Path) -> Path | None:
     """Swap a finished store file in; returns where the former one is kept, if there was one."""
     kept: Path | None = None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    for file in _files(target)[:2]:
-        if file.exists() and file != journal.journal_file(target):
+    for file in (target, target.with_name(target.name + ".wal")):
+        if file.exists():
             moved = file.with_name(f"{file.name}.before-{stamp}")
             file.rename(moved)
             kept = kept or moved
@@ -136,8 +157,8 @@ def put_in_place(fresh: Path, target: Path) -> Path | None:
 def _files(store_file: Path) -> tuple[Path, ...]:
     """The store, what is not yet in it, and the journal; those that exist."""
     wal = store_file.with_name(store_file.name + ".wal")
-    files = (store_file, wal, journal.journal_file(store_file))
-    return tuple(f for f in files if f.exists())
+    journals = (journal.journal_file(store_file), journal.findings_file(store_file))
+    return tuple(f for f in (store_file, wal, *journals) if f.exists())
 
 
 def _check_empty(folder: Path) -> None:
@@ -147,9 +168,9 @@ def _check_empty(folder: Path) -> None:
         )
 
 
-def _copy(file: Path, folder: Path) -> Copied:
+def _copy(file: Path, target: Path, name: str) -> Copied:
     digest = hashlib.sha256()
-    target = folder / file.name
+    private_folder(target.parent)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with file.open("rb") as source, os.fdopen(descriptor, "wb") as sink:
         while chunk := source.read(_CHUNK):
@@ -157,7 +178,8 @@ def _copy(file: Path, folder: Path) -> Copied:
             sink.write(chunk)
         sink.flush()
         os.fsync(sink.fileno())
-    return Copied(file.name, target.stat().st_size, digest.hexdigest())
+    sync_folder(target.parent)
+    return Copied(name, target.stat().st_size, digest.hexdigest())
 
 
 def _checked(folder: Path) -> Manifest:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import duckdb
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from dose_lib.errors import UsageError, did_you_mean
 from dose_lib.records import Decision, FindingState, Modality
@@ -83,6 +83,12 @@ class RenormalisePayload(_Payload):
     reason: str | None = None
 
 
+class DoseExpirePayload(_Payload):
+    """Doses of exams before this moment are no longer kept."""
+
+    before: AwareDatetime
+
+
 class CommentPayload(_Payload):
     """A remark on anything."""
 
@@ -101,6 +107,7 @@ KINDS: Mapping[str, type[BaseModel]] = {
     "device_event": DeviceEventPayload,
     "device_link": DeviceLinkPayload,
     "device_name": DeviceNamePayload,
+    "dose_expire": DoseExpirePayload,
     "drl_adoption": OpenPayload,
     "drl_sign_off": OpenPayload,
     "finding_state": FindingStatePayload,

@@ -1,6 +1,6 @@
-"""The journal of decisions: a text file beside the store, so that no decision dies with it.
+"""Journals of decisions and findings: text files beside the store, so that none dies with it.
 
-One line of JSON a decision, flushed to the disk before the store says it is kept. Opening
+One line of JSON each, flushed to the disk before the store says it is kept. Opening
 the store takes in what it does not have; so a store made anew from the archive, or restored
 from an older backup, still knows every decision.
 """
@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from dose_lib.errors import StoreError
-from dose_lib.records import Decision
+from dose_lib.records import Decision, Finding
 from dose_lib.store.keyfile import sync_folder
 
-_LINE = msgspec.json.Decoder(Decision)
+T = TypeVar("T")
 
 
 def journal_file(store_file: Path) -> Path:
@@ -25,9 +26,14 @@ def journal_file(store_file: Path) -> Path:
     return store_file.with_name("decisions.jsonl")
 
 
-def append(file: Path, decisions: Iterable[Decision]) -> None:
-    """Append decisions and return once they are on the disk."""
-    lines = b"".join(msgspec.json.encode(d, order="sorted") + b"\n" for d in decisions)
+def findings_file(store_file: Path) -> Path:
+    """`findings.jsonl` beside the store."""
+    return store_file.with_name("findings.jsonl")
+
+
+def append(file: Path, values: Iterable[Decision | Finding]) -> None:
+    """Append decisions or findings and return once they are on the disk."""
+    lines = b"".join(msgspec.json.encode(v, order="sorted") + b"\n" for v in values)
     if not lines:
         return
     is_new = not file.exists()
@@ -53,30 +59,48 @@ def _mended(file: Path) -> bytes:
 def read(file: Path) -> list[Decision]:
     """All decisions of a journal, in order; empty if there is none.
 
-    A last line without its end was being written when the machine stopped; its writer was
-    never told that it is kept, and it is left out.
+    Raises
+    ------
+    StoreError
+        If a line is damaged, with its number.
+    """
+    return _read(file, Decision, "decisions")
+
+
+def read_findings(store_file: Path) -> list[Finding]:
+    """All findings of the journal beside a store, as they were opened.
 
     Raises
     ------
     StoreError
-        If any other line is damaged, with its number.
+        If a line is damaged, with its number.
+    """
+    return _read(findings_file(store_file), Finding, "findings")
+
+
+def _read(file: Path, kind: type[T], what: str) -> list[T]:
+    """Values of a journal.
+
+    A last line without its end was being written when the machine stopped; its writer was
+    never told that it is kept, and it is left out.
     """
     try:
         lines = file.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    found: list[Decision] = []
+    decoder = msgspec.json.Decoder(kind)
+    found: list[T] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            found.append(_LINE.decode(line))
+            found.append(decoder.decode(line))
         except msgspec.MsgspecError:
             if number == len(lines) or not line.endswith(b"}"):
                 continue
             raise StoreError(
-                f"line {number} of the journal of decisions is damaged",
+                f"line {number} of the journal of {what} is damaged",
                 where=str(file),
-                todo="Put the file back from a backup, or remove that line and decide again",
+                todo="Put the file back from a backup, or remove that line",
             ) from None
     return found

@@ -41,6 +41,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         How it came (`c-store`, `folder`, ...) and from whom (AE title, host).
     sop_instance_uid, sop_class, study_uid
         Header facts where they could be read.
+    patient_key
+        Of an object without parts, so that it can be erased with its patient.
     parts
         What the reader made of it; empty if `error` says why it made nothing.
     error
@@ -60,6 +62,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     sop_instance_uid: str | None = None
     sop_class: str | None = None
     study_uid: str | None = None
+    patient_key: str | None = None
     parts: tuple[Part, ...] = ()
     error: DoseError | None = None
     rejection: Rejection | None = None

@@ -17,10 +17,10 @@ import msgspec
 from dose_lib.derived import OtherStudy, fill_size
 from dose_lib.records import Part
 from dose_lib.store.outside import sizes_of
+from dose_lib.store.people import Gone
 from dose_lib.store.reading import finite_part, unpack_part
 from dose_lib.store.sizes import others_of
 from dose_lib.store.standing import Standing, bad_images, standing, with_rejected
-from dose_lib.vault.groups import Forgotten
 
 Merge = Callable[[Iterable[Part]], tuple[Part, ...]]
 Normalise = Callable[[Part], Part]
@@ -44,7 +44,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     merge: Merge
     normalise: Normalise
-    gone: Forgotten = Forgotten({}, {})
+    gone: Gone = Gone({}, {})
     derive: Derive | None = None
     adult_age_y: float = 16.0
 

@@ -23,15 +23,14 @@ from dose_lib.store import decision as decisions
 from dose_lib.store import findings as finding_rows
 from dose_lib.store import journal, naming, outside
 from dose_lib.store.engine import open_file
+from dose_lib.store.forgetting import forget
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.making import Merge, Normalise, Rules, parts_of
 from dose_lib.store.marking import is_unmarked, mark_readings
 from dose_lib.store.migrate import migrate
-from dose_lib.store.people import apply_people, people_decisions
+from dose_lib.store.people import DECIDING, Gone, apply_aliases, people_decisions, what_is_gone
 from dose_lib.store.write import commit, insert_rows, remake, settle
-from dose_lib.vault.groups import KINDS as PEOPLE
-from dose_lib.vault.groups import Forgotten
 
 if TYPE_CHECKING:
     from dose_lib.store.serve import Service
@@ -169,7 +168,9 @@ class Store:
     def add_findings(self, findings: Sequence[Finding]) -> list[Finding]:
         """Write findings, each id once; returns those that are new, with their time."""
         with self._transaction():
-            return finding_rows.add_findings(self._con, findings, self._clock())
+            new = finding_rows.add_findings(self._con, findings, self._clock())
+            journal.append(journal.findings_file(self.path), new)
+        return new
 
     def add_sizes(self, sizes: Sequence[MeasuredSize]) -> int:
         """Keep sizes from outside, each once; returns how many studies were made anew by them."""
@@ -192,7 +193,7 @@ class Store:
         checked = [decisions.check_decision(d) for d in given]
         with self._transaction():
             kept = decisions.append_decisions(self._con, checked, self._clock())
-            if any(d.kind in PEOPLE for d in kept):
+            if any(d.kind in DECIDING for d in kept):
                 self._forget()
             journal.append(journal.journal_file(self.path), kept)
         if any(d.kind in naming.KINDS or d.kind == "device_name" for d in kept):
@@ -242,10 +243,18 @@ class Store:
             return naming.rename(self._con, studies, self._rules, self._clock())
 
     def _forget(self) -> None:
-        """Apply decisions about people, and keep to them from now on."""
-        gone = apply_people(self._con, people_decisions(self._con))
-        self._rules = msgspec.structs.replace(self._rules, gone=gone)
-        outside.erase_sizes(self._con, gone)
+        """Apply decisions about people and retention, and keep to them from now on."""
+        given = people_decisions(self._con)
+        apply_aliases(self._con, given)
+        self._rules = msgspec.structs.replace(self._rules, gone=what_is_gone(given))
+        settle(self._con, forget(self._con, self._rules), self._rules)
+
+    def removed_raw(self, hashes: Sequence[str]) -> None:
+        """Note that the bytes of these contents are gone (see table `raw_removal`)."""
+        with self._transaction():
+            self._con.execute(
+                "DELETE FROM raw_removal WHERE sha256 IN (SELECT unnest(?))", [list(hashes)]
+            )
 
     def take_over(self, table: str, rows: pa.Table) -> None:
         """Insert rows of a former store as they are (rebuild)."""
@@ -368,7 +377,7 @@ def site_rules(
     settings: Settings,
     con: duckdb.DuckDBPyConnection,
     merge: Merge,
-    gone: Forgotten | None = None,
+    gone: Gone | None = None,
 ) -> Rules:
     """The site's steps by its files and by the decisions in the store."""
     from dose_lib.derived import derive_part, dose_factors
@@ -380,7 +389,7 @@ def site_rules(
     return Rules(
         merge,
         lambda part: normalise_part(part, site),
-        gone or Forgotten({}, {}),
+        gone or Gone({}, {}),
         lambda part, others: derive_part(part, others, factors=factors, adult_age_y=adult),
         adult,
     )

@@ -6,7 +6,7 @@ to the same result without the vault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import duckdb
@@ -16,16 +16,17 @@ from dose_lib.records import Decision, Part
 from dose_lib.vault.groups import ERASE, KINDS, Forgotten, forgotten, group
 
 ERASED = "the patient's data were erased"
-
-_PART_TABLES = ("part", "event", "administration", "estimate", "issue", "provenance")
+EXPIRED = "older than doses are kept"
+EXPIRE_DOSES = "dose_expire"
+DECIDING = KINDS | {EXPIRE_DOSES}
 
 
 def people_decisions(con: duckdb.DuckDBPyConnection) -> list[Decision]:
-    """Every decision about people that the store has."""
+    """Every decision about people, and about how long doses are kept, that the store has."""
     rows = con.execute(
         "SELECT kind, subject, payload, author, decided_at FROM decision"
         " WHERE kind IN (SELECT unnest(?))",
-        [sorted(KINDS)],
+        [sorted(DECIDING)],
     ).fetchall()
     return [
         Decision(
@@ -39,64 +40,52 @@ def people_decisions(con: duckdb.DuckDBPyConnection) -> list[Decision]:
     ]
 
 
-def doses_to_forget(decisions: Sequence[Decision]) -> Forgotten:
-    """Patients whose doses go, too; erasing identities alone leaves the doses."""
-    return forgotten(
-        d for d in decisions if d.kind != ERASE or d.payload.get("scope") == "everything"
+class Gone(Forgotten, frozen=True):
+    """What may no longer be kept in the store: exams of erased patients, and old ones.
+
+    Attributes
+    ----------
+    unlinked
+        Patients whose identities were erased; their doses stay, of nobody.
+    doses_before
+        Exams before this moment are older than doses are kept; None: none.
+    """
+
+    unlinked: Forgotten = Forgotten({}, {})
+    doses_before: datetime | None = None
+
+    def is_old(self, part: Part, received_at: datetime) -> bool:
+        """True if a reading is older than doses are kept; local times are taken as they are."""
+        if self.doses_before is None:
+            return False
+        started = part.started_at.replace(tzinfo=UTC) if part.started_at else received_at
+        return started < self.doses_before
+
+
+def what_is_gone(decisions: Sequence[Decision]) -> Gone:
+    """What all erasures and expiries say; erasing identities alone leaves the doses."""
+    about = [d for d in decisions if d.kind in KINDS]
+    whole = forgotten(_without(about, "identities"))
+    unlinked = forgotten(_without(about, "everything"))
+    limits = [str(d.payload["before"]) for d in decisions if d.kind == EXPIRE_DOSES]
+    return Gone(
+        whole.patients,
+        whole.staff,
+        whole.before,
+        unlinked,
+        max((datetime.fromisoformat(x).astimezone(UTC) for x in limits), default=None),
     )
 
 
-def apply_people(con: duckdb.DuckDBPyConnection, decisions: Sequence[Decision]) -> Forgotten:
-    """Bring aliases and erasures up to date; inside the caller's transaction."""
+def _without(decisions: Sequence[Decision], scope: str) -> list[Decision]:
+    return [
+        d for d in decisions if d.kind != ERASE or d.payload.get("scope", "identities") != scope
+    ]
+
+
+def apply_aliases(con: duckdb.DuckDBPyConnection, decisions: Sequence[Decision]) -> None:
+    """Bring the aliases of merged patients up to date; inside the caller's transaction."""
     aliases = sorted(group(decisions).survivors.items())
     con.execute("DELETE FROM patient_alias")
     if aliases:
         con.executemany("INSERT INTO patient_alias VALUES (?, ?)", aliases)
-    gone = doses_to_forget(decisions)
-    if gone.patients:
-        _erase(con, gone)
-    return gone
-
-
-def _erase(con: duckdb.DuckDBPyConnection, gone: Forgotten) -> None:
-    rows = con.execute(
-        "SELECT part_key, patient_key, received_at, started_at_utc FROM part"
-        " WHERE patient_key IN (SELECT unnest(?))",
-        [sorted(gone.patients)],
-    ).fetchall()
-    parts = [
-        key
-        for key, patient, received_at, started_at in rows
-        if gone.covers(patient, received_at.astimezone(UTC), _utc(started_at))
-    ]
-    if not parts:
-        return
-    hashes = [
-        row[0]
-        for row in con.execute(
-            "SELECT DISTINCT sha256 FROM reading WHERE part_key IN (SELECT unnest(?))", [parts]
-        ).fetchall()
-    ]
-    for table in (*_PART_TABLES, "former_name", "reading", "finding"):
-        con.execute(f"DELETE FROM {table} WHERE part_key IN (SELECT unnest(?))", [parts])  # noqa: S608 - a constant
-    # The receipt stays, since every object received is accounted for; what it was does not.
-    con.execute(
-        "UPDATE object SET status = 'erased', reason = ?, part_keys = [], sop_instance_uid = NULL,"
-        " study_uid = NULL WHERE sha256 IN (SELECT unnest(?))",
-        [ERASED, hashes],
-    )
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC) if moment else None
-
-
-def is_forgotten(
-    gone: Forgotten, part: Part, received_at: datetime, normalise: Callable[[Part], Part]
-) -> bool:
-    """True if a part that arrives now belongs to what was erased."""
-    key = part.patient.patient_key
-    if key is None or key not in gone.patients:
-        return False
-    started = normalise(part).started_at_utc
-    return gone.covers(key, received_at.astimezone(UTC), _utc(started))

@@ -1,9 +1,8 @@
 """Rebuilding: every dose table made anew from what was received and what people decided.
 
-The archive's objects are read and committed again; neither doses nor ledger depend on the
-order. What the archive does not hold any more (raw objects are kept for a shorter time
-than doses) is taken over from the readings of the former store. Nobody is notified: findings
-are taken over as they are.
+The base and the archive's objects are committed again; neither doses nor ledger depend on the
+order. What neither holds is taken over from the former store, as far as it can be read. Nobody
+is notified: findings are taken over as they are, from the store or their journal.
 """
 
 from __future__ import annotations
@@ -13,36 +12,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
 from dose_lib.errors import StoreError, StoreInUseError
-from dose_lib.records import Decision
+from dose_lib.records import Decision, Finding
 from dose_lib.settings import Settings
 from dose_lib.store import journal
 from dose_lib.store.backup import put_in_place
+from dose_lib.store.base import LEDGER, SCHEMA, Base, incoming_of, is_replayable, settled_rows
 from dose_lib.store.engine import open_file
-from dose_lib.store.ledger import Incoming
+from dose_lib.store.ledger import Incoming, Status
 from dose_lib.store.making import Merge, Normalise
 from dose_lib.store.owner import Store
-from dose_lib.store.reading import unpack_part
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 200
-_LEDGER_FIELDS = (
-    "sha256",
-    "size_bytes",
-    "received_at",
-    "route",
-    "caller",
-    "sop_instance_uid",
-    "sop_class",
-    "study_uid",
-    "stored_at",
-)
+# Tables that nothing else tells of.
+_CARRIED = ("finding", "former_name", "raw_removal")
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
@@ -51,9 +42,9 @@ class Rebuilt(msgspec.Struct, frozen=True):
     Attributes
     ----------
     replayed
-        Receipts committed again from the archive.
+        Receipts committed again from archive and base.
     carried
-        Receipts taken over from the former store, because the archive has them no more.
+        Receipts taken over from the former store, because neither has them.
     counts
         The new ledger, by status.
     former
@@ -103,12 +94,11 @@ def rebuild(
         with Store.open(settings, merge=merge, normalise=normalise, path=fresh) as store:
             if former is not None:
                 store.decide(*former.decisions())
-            store.decide(*journal.read(journal.journal_file(settings.store_file)))
-            known = former.stored_at() if former is not None else {}
-            if former is not None:
                 store.take_over("patient_size", former.rows("patient_size"))
-            replayed = _replay(store, objects, known)
+            store.decide(*journal.read(journal.journal_file(settings.store_file)))
+            replayed = _replay(store, settings, objects, former)
             carried = _carry(store, former) if former is not None else 0
+            store.add_findings(_journaled(store, settings))
             counts = {s.value: n for s, n in store.counts().items()}
             store.checkpoint()
     finally:
@@ -121,14 +111,25 @@ def rebuild(
 
 
 def _remove(fresh: Path) -> None:
-    for file in (fresh, fresh.with_name(fresh.name + ".wal"), journal.journal_file(fresh)):
+    wal = fresh.with_name(fresh.name + ".wal")
+    for file in (fresh, wal, journal.journal_file(fresh), journal.findings_file(fresh)):
         file.unlink(missing_ok=True)
 
 
-def _replay(store: Store, objects: Iterable[Incoming], known: Mapping[str, datetime]) -> int:
+def _replay(
+    store: Store, settings: Settings, objects: Iterable[Incoming], former: _Former | None
+) -> int:
     """Commit in the order given; the ledger does not depend on it."""
+    known = former.stored_at() if former is not None else {}
+    gone = former.erased() if former is not None else set()
     replayed = 0
-    for batch in _batches(objects):
+    for rows in _batches(Base(settings).rows()):
+        # What was erased since is taken over from the former store.
+        kept = [r for r in rows if r["sha256"] not in gone or not is_replayable(r)]
+        replayed += _commit_rows(store, kept)
+        gone |= {r["sha256"] for r in rows if r["status"] == Status.ERASED}
+    # What was erased stays so, even if its bytes are still there.
+    for batch in _batches(i for i in objects if i.sha256 not in gone):
         store.commit(
             [
                 msgspec.structs.replace(i, stored_at=i.stored_at or known.get(i.receipt_id))
@@ -139,23 +140,38 @@ def _replay(store: Store, objects: Iterable[Incoming], known: Mapping[str, datet
     return replayed
 
 
-def _batches(objects: Iterable[Incoming]) -> Iterator[list[Incoming]]:
+def _commit_rows(store: Store, rows: Iterable[dict[str, Any]]) -> int:
+    """Commit receipts again from what is known of them, or take them over as they are."""
+    some = list(rows)
+    store.commit([incoming_of(r) for r in some if is_replayable(r)])
+    as_they_are = [r for r in some if not is_replayable(r)]
+    store.take_over("object", pa.Table.from_pylist(as_they_are, SCHEMA).select(LEDGER))
+    return len(some)
+
+
+def _batches(objects: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(objects)
     while batch := list(islice(rest, _AT_ONCE)):
         yield batch
 
 
 def _carry(store: Store, former: _Former) -> int:
-    """Take over what the archive has no more, and the findings."""
+    """Take over what neither archive nor base has, and what only a store can have."""
     missing = former.receipts() - {row[0] for row in store.sql("SELECT receipt_id FROM object")}
-    read = set()
-    for batch in _batches(former.objects(missing)):
-        store.commit(batch)
-        read |= {i.receipt_id for i in batch}
-    store.take_over("object", former.rows("object", "receipt_id", missing - read))
-    store.take_over("finding", former.rows("finding"))
-    store.take_over("former_name", former.rows("former_name"))
+    for some in _batches(sorted(missing)):
+        _commit_rows(store, former.receipt_rows(some))
+    for table in _CARRIED:
+        rows, known = former.rows(table), store.sql(f"SELECT * FROM {table}")  # noqa: S608 - constants
+        fresh = [r for r in rows.to_pylist() if tuple(r.values()) not in set(known)]
+        store.take_over(table, pa.Table.from_pylist(fresh, rows.schema))
     return len(missing)
+
+
+def _journaled(store: Store, settings: Settings) -> list[Finding]:
+    """Findings of the journal, but for those about exams that are no longer there."""
+    parts = {key for (key,) in store.sql("SELECT part_key FROM part")}
+    found = journal.read_findings(settings.store_file)
+    return [f for f in found if f.part_key is None or f.part_key in parts]
 
 
 _HAS_TABLE = "SELECT 1 FROM duckdb_tables() WHERE table_name = ?"
@@ -174,11 +190,17 @@ class _Former:
             return None
         try:
             con = open_file(path, read_only=True)
-            con.execute("SELECT count(*) FROM object, reading, finding, decision").fetchone()
         except StoreInUseError:
             raise
-        except (StoreError, duckdb.Error):
-            log.warning("the former store cannot be read; only the archive and the journal count")
+        except StoreError:
+            log.warning("the former store cannot be read; archive, base and journals count")
+            return None
+        try:
+            for table in ("object", "reading", "finding", "decision"):
+                con.execute(f"SELECT count(columns(*)) FROM {table}").fetchone()  # noqa: S608 - constants
+        except duckdb.Error:
+            con.close()
+            log.warning("the former store is damaged; archive, base and journals count")
             return None
         return cls(con)
 
@@ -206,31 +228,24 @@ class _Former:
         """When each receipt was stored."""
         return dict(self._con.execute("SELECT receipt_id, stored_at FROM object").fetchall())
 
+    def erased(self) -> set[str]:
+        """Contents that were erased."""
+        query = "SELECT sha256 FROM object WHERE status = 'erased'"
+        return {sha256 for (sha256,) in self._con.execute(query).fetchall()}
+
     def receipts(self) -> set[str]:
         """Every receipt it knows."""
         return {row[0] for row in self._con.execute("SELECT receipt_id FROM object").fetchall()}
 
-    def objects(self, receipts: set[str]) -> Iterator[Incoming]:
-        """Objects of these receipts that had parts, as they were read."""
-        rows = self._con.execute(
-            "SELECT o.sha256, o.size_bytes, o.received_at, o.route, o.caller, o.sop_instance_uid,"
-            " o.sop_class, o.study_uid, o.stored_at, list(r.record ORDER BY r.part_key)"
-            " FROM object AS o JOIN reading AS r USING (receipt_id)"
-            " WHERE o.receipt_id IN (SELECT unnest(?)) GROUP BY ALL ORDER BY o.received_at",
-            [sorted(receipts)],
-        )
-        while row := rows.fetchone():
-            *fields, records = row
-            given = dict(zip(_LEDGER_FIELDS, fields, strict=True))
-            yield Incoming(**given, parts=tuple(unpack_part(r) for r in records))
+    def receipt_rows(self, receipts: list[str]) -> list[dict[str, Any]]:
+        """Receipts with what their objects said."""
+        rows: list[dict[str, Any]] = settled_rows(
+            self._con, "o.receipt_id IN (SELECT unnest(?))", [receipts]
+        ).to_pylist()
+        return rows
 
-    def rows(self, table: str, key: str | None = None, values: set[str] | None = None) -> pa.Table:
-        """Rows of a table as they are; of the given keys only; none of a table it did not have."""
+    def rows(self, table: str) -> pa.Table:
+        """Rows of a table as they are; none of a table it did not have."""
         if not self._con.execute(_HAS_TABLE, [table]).fetchall():
             return pa.table({})
-        if key is None:
-            return self._con.execute(f"SELECT * FROM {table}").to_arrow_table()  # noqa: S608 - constants
-        return self._con.execute(
-            f"SELECT * FROM {table} WHERE {key} IN (SELECT unnest(?))",  # noqa: S608 - constants
-            [sorted(values or ())],
-        ).to_arrow_table()
+        return self._con.execute(f"SELECT * FROM {table}").to_arrow_table()  # noqa: S608 - constants

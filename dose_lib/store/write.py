@@ -8,7 +8,7 @@ an earlier one replaces it instead of being added to it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import duckdb
@@ -16,9 +16,10 @@ import msgspec
 import pyarrow as pa
 
 from dose_lib.records import Part
+from dose_lib.store.forgetting import is_nobodys, reason_to_forget, remove_raw, unlinked
 from dose_lib.store.ledger import Incoming, Outcome, Status, statuses_of_set, verdict
 from dose_lib.store.making import Reading, Rules, make_parts, stored_readings
-from dose_lib.store.people import ERASED, is_forgotten
+from dose_lib.store.people import ERASED
 from dose_lib.store.reading import clean_part, pack_part, pack_trace
 from dose_lib.store.rows import Row, arrow_table, part_rows
 from dose_lib.store.sizes import borrowers
@@ -41,6 +42,7 @@ _OBJECT = pa.schema(
         ("sop_instance_uid", pa.string()),
         ("sop_class", pa.string()),
         ("study_uid", pa.string()),
+        ("patient_key", pa.string()),
         ("size_bytes", pa.int64()),
         ("received_at", _UTC),
         ("route", pa.string()),
@@ -107,12 +109,13 @@ def _commit(
     concerned: set[str] = set()
     outcomes: dict[str, Outcome] = dict(earlier)
     for receipt, incoming in fresh.items():
-        if _is_forgotten(incoming, rules):
-            outcomes[receipt] = _erased(incoming)
+        if reason := _reason_to_forget(incoming, rules):
+            outcomes[receipt] = _erased(incoming, reason)
+            remove_raw(con, [incoming.sha256], keeps_doses=False)
         elif incoming.sha256 in known:
             outcomes[receipt] = _repeated(con, incoming, known[incoming.sha256])
         elif incoming.parts:
-            parts = tuple(clean_part(p, incoming.sha256) for p in incoming.parts)
+            parts = _kept_parts(con, incoming, rules)
             keys = tuple(p.part_key for p in parts)
             known[incoming.sha256] = Known(receipt, incoming.received_at, keys)
             for part in parts:
@@ -192,19 +195,33 @@ def _known_contents(con: duckdb.DuckDBPyConnection, fresh: Iterable[Incoming]) -
     return {sha256: Known(receipt, at, tuple(keys)) for sha256, receipt, at, keys in rows}
 
 
-def _is_forgotten(incoming: Incoming, rules: Rules) -> bool:
-    return any(
-        is_forgotten(rules.gone, part, incoming.received_at, rules.normalise)
-        for part in incoming.parts
-    )
+def _kept_parts(
+    con: duckdb.DuckDBPyConnection, incoming: Incoming, rules: Rules
+) -> tuple[Part, ...]:
+    """Parts as they are kept: of nobody where the patient's identities were erased."""
+    parts = tuple(clean_part(p, incoming.sha256) for p in incoming.parts)
+    if not any(is_nobodys(p, incoming.received_at, rules) for p in parts):
+        return parts
+    remove_raw(con, [incoming.sha256], keeps_doses=True)
+    return tuple(unlinked(p) for p in parts)
 
 
-def _erased(incoming: Incoming) -> Outcome:
+def _reason_to_forget(incoming: Incoming, rules: Rules) -> str | None:
+    at = incoming.received_at
+    reasons = (reason_to_forget(part, at, rules) for part in incoming.parts)
+    if reason := next(filter(None, reasons), None):
+        return reason
+    key = incoming.patient_key
+    is_gone = key is not None and rules.gone.covers(key, at.astimezone(UTC), None)
+    return ERASED if is_gone else None
+
+
+def _erased(incoming: Incoming, reason: str) -> Outcome:
     return Outcome(
         sha256=incoming.sha256,
         receipt_id=incoming.receipt_id,
         status=Status.ERASED,
-        reason=ERASED,
+        reason=reason,
     )
 
 
@@ -252,7 +269,7 @@ def _count_instead(
 def _merge_studies(
     con: duckdb.DuckDBPyConnection,
     fresh: Mapping[str, list[Reading]],
-    concerned: Iterable[str],
+    concerned: Collection[str],
     rules: Rules,
 ) -> tuple[dict[str, tuple[Part, ...]], Mapping[Place, str]]:
     """Write the readings and make all studies anew that they or a note have changed.
@@ -263,7 +280,7 @@ def _merge_studies(
     insert_rows(con, "reading", _reading_rows(r for rs in fresh.values() for r in rs))
     place = standing(con, {*fresh, *concerned})
     stored |= stored_readings(con, sorted(place.studies - set(fresh)))
-    _delete_parts(con, list(stored))
+    _delete_parts(con, sorted({*stored, *concerned}))
     together = {s: [*stored.get(s, ()), *fresh.get(s, ())] for s in place.studies}
     made = make_parts(con, together, rules, place)
     write_parts(con, made.parts, made.received_at)
@@ -437,6 +454,7 @@ def _write_ledger(
             "sop_instance_uid": i.sop_instance_uid or _source(i, "sop_instance_uid"),
             "sop_class": i.sop_class or _source(i, "sop_class"),
             "study_uid": i.study_uid or (i.parts[0].study_uid if i.parts else None),
+            "patient_key": i.patient_key,
             "size_bytes": i.size_bytes,
             "received_at": i.received_at.astimezone(UTC),
             "route": i.route,
@@ -450,7 +468,7 @@ def _write_ledger(
     ]
     for row in rows:
         if row["status"] == Status.ERASED:
-            row |= {"sop_instance_uid": None, "study_uid": None, "part_keys": ()}
+            row.update(sop_instance_uid=None, study_uid=None, patient_key=None, part_keys=())
     if rows:
         insert_rows(con, "object", pa.Table.from_pylist(rows, schema=_OBJECT))
 

@@ -17,6 +17,8 @@ CREATE TABLE rejection (
     received_at TIMESTAMP WITH TIME ZONE NOT NULL
 );
 
+ALTER TABLE object ADD COLUMN patient_key VARCHAR;     -- of objects without parts: erased with them
+
 -- Received objects whose bytes are to be removed, because they tell of someone who was erased;
 -- a row goes when its file has gone (`pipelines.keeping`).
 CREATE TABLE raw_removal (
