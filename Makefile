@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SPARK  := $(VENV)/.spark
 
 .PHONY: demo test check bench docs lock setup packages clean help
 
@@ -12,7 +13,7 @@ help:            ## list the commands
 demo: $(READY)   ## simulated hospital → service → report and live dashboard
 	@$(BIN)/dose demo
 
-test: $(READY) packages ## all tests
+test: $(READY) $(SPARK) packages ## all tests
 	@$(BIN)/python -m pytest
 
 check: $(READY)  ## style and types
@@ -30,8 +31,17 @@ lock:            ## resolve requirements.lock anew (needs uv)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --quiet --output-file requirements.lock \
 	  --custom-compile-command "make lock"
+	@echo 'pyspark>=4.3,<4.4' | $(BIN)/uv pip compile - --constraint requirements.lock --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	  --output-file requirements-spark.lock --custom-compile-command "make lock"
 
 setup: $(READY)
+
+# Apache Spark, for the tests of lakes only: 400 MB that nobody else needs to fetch.
+$(SPARK): requirements-spark.lock $(READY)
+	@echo "Fetching Apache Spark for the tests (once, 400 MB) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-spark.lock
+	@touch $(SPARK)
 
 # Locked, hash-checked dependencies first, then this checkout without any further resolving.
 $(READY): requirements.lock pyproject.toml

@@ -29,12 +29,14 @@ _PUBLIC = {
     "dashboard_environment": "dose_lib.live",
     "detectors": "dose_lib.detect",
     "dismiss": "dose_lib.findings",
+    "export_lake": "dose_lib.lake",
     "identify": "dose_lib.vault.client",
     "load_levels": "dose_lib.reference",
     "load_settings": "dose_lib.settings",
     "merge": "dose_lib.dicom.merge",
     "normalise_part": "dose_lib.normalise",
     "open_findings": "dose_lib.findings",
+    "open_lake": "dose_lib.lake",
     "read_bytes": "dose_lib.dicom.read",
     "read_file": "dose_lib.dicom.read",
     "read_site": "dose_lib.normalise",
@@ -63,12 +65,14 @@ __all__ = [
     "dashboard_environment",
     "detectors",
     "dismiss",
+    "export_lake",
     "identify",
     "load_levels",
     "load_settings",
     "merge",
     "normalise_part",
     "open_findings",
+    "open_lake",
     "read_bytes",
     "read_file",
     "read_site",
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
     from dose_lib.dicom.read import read_bytes, read_file
     from dose_lib.errors import DoseError
     from dose_lib.findings import acknowledge, dismiss, open_findings
+    from dose_lib.lake import export_lake, open_lake
     from dose_lib.live import ask_box, dashboard_command, dashboard_environment, set_up_notebook
     from dose_lib.normalise import normalise_part, read_site
     from dose_lib.questions import ask

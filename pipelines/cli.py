@@ -13,6 +13,7 @@ from dose_lib import DoseError
 from pipelines.commands import (
     collecting,
     comparing,
+    export,
     identities,
     levels,
     objects,
@@ -65,6 +66,7 @@ collecting.add_to(app)
 sizes.add_to(app)
 levels.add_to(app)
 comparing.add_to(app)
+export.add_to(app)
 
 
 def _version(wanted: bool) -> None:

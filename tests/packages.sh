@@ -11,6 +11,7 @@ chromium chromium
 storescu dcmtk
 dciodvfy dicom3tools
 Orthanc orthanc
+java default-jre-headless
 LIST
 # A plugin is no program: Orthanc speaks DICOMweb only with it.
 [ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing="$missing orthanc-dicomweb"

@@ -36,6 +36,7 @@ LAYERS = (
     ("dose_lib.derived", 5),
     ("dose_lib.metrics", 6),
     ("dose_lib.compare", 6),
+    ("dose_lib.lake", 6),
     ("dose_lib.detect", 6),
     ("dose_lib.findings", 7),
     ("dose_lib.charts", 7),
