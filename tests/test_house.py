@@ -26,6 +26,7 @@ LAYERS = (
     ("dose_lib.dicom.tags", 2),
     ("dose_lib.dicom.text", 2),
     ("dose_lib.dicom.tolerant", 2),
+    ("dose_lib.dicom.transcoding", 2),
     ("dose_lib.dicom.sr", 2),
     ("dose_lib.dicom.identify", 2),
     ("dose_lib.dicom", 3),

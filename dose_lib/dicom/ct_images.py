@@ -12,16 +12,16 @@ from dose_lib.dicom.attributes import Attribute, Attributes
 from dose_lib.dicom.ct import is_timing_scan
 from dose_lib.dicom.ct_totals import complete_ct_totals
 from dose_lib.dicom.dialects import Maker, modality_of
-from dose_lib.dicom.elements import DataSet, shown
-from dose_lib.dicom.events import identify_events
+from dose_lib.dicom.elements import DataSet, most_items, shown
+from dose_lib.dicom.events import identify_events, wall_clock
 from dose_lib.dicom.fields import PHANTOMS, Kind
 from dose_lib.dicom.identify import ObjectHead
 from dose_lib.dicom.image_fields import CT_TYPES, PROTOCOLS
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.reading import Reading, shown_code
 from dose_lib.dicom.sr import coded_item
-from dose_lib.dicom.text import PLAIN_NUMBER
-from dose_lib.errors import NoDoseError
+from dose_lib.dicom.text import PLAIN_NUMBER, read_datetime
+from dose_lib.errors import NoDoseError, ReadError
 from dose_lib.records import (
     Code,
     CtAcquisitionType,
@@ -70,7 +70,7 @@ _TIMES = (
     Attribute(t.ExposureTimeInms, "exposure_time_s", factor=1e-3),
     Attribute(t.ExposureTime, "exposure_time_s", factor=1e-3),
 )
-_GROUPS = (t.SharedFunctionalGroupsSequence, t.PerFrameFunctionalGroupsSequence)
+_PER_FRAME = t.PerFrameFunctionalGroupsSequence
 
 
 def read_ct_values(record: Attributes) -> None:
@@ -95,11 +95,14 @@ def read_ct_values(record: Attributes) -> None:
 def finish_ct_event(record: Attributes) -> CtEvent:
     """The event: with its only source, and whether it is a timing scan."""
     values = record.values
-    source = values.pop("_source", {})
+    source, others = values.pop("_source", {}), values.pop("_sources", [])
     shared = ("kvp_kv", "tube_current_ma", "rotation_time_s")
     source |= {name: values[name] for name in shared if name in values}
-    if source:
-        values["sources"] = (CtSource(ordinal=0, **source),)
+    if source or others:
+        values["sources"] = tuple(CtSource(ordinal=n, **s) for n, s in enumerate((source, *others)))
+    if others:  # of two tubes no single number is the event's
+        for name in ("kvp_kv", "tube_current_ma"):
+            values.pop(name, None)
     protocol = values.get("acquisition_protocol") or values.get("series_description")
     values["is_bolus_tracking"] = is_timing_scan(values.get("acquisition_type"), protocol)
     return CtEvent(**values)
@@ -117,16 +120,30 @@ def read_ct_image(reading: Reading, header: DataSet, head: ObjectHead) -> Conten
     rule = modality_of(Maker(head.manufacturer, head.model))
     if rule is not None or head.modality in ("XA", "RF"):
         raise NoDoseError("a reconstruction of an angiography run; the dose is in its report")
-    record = Attributes(reading, header, "events[0].")
-    for source, path in ((header, ""), *_functional_groups(header)):
-        read_ct_values(record.below(source, path) if path else record)
+    records = [
+        _read_exposure(reading, header, head, place, frame)
+        for place, frame in enumerate(_frames(header))
+    ]
+    said = {"ctdi_vol_mgy", "kvp_kv", "tube_current_ma", "exposure_mas"}
+    if not any(said & set(record.values) for record in records):
+        raise NoDoseError("a CT image whose header says nothing of an exposure")
+    return ct_content(reading, head, records, {}, SourceKind.IMAGE_HEADER)
+
+
+def _read_exposure(
+    reading: Reading, header: DataSet, head: ObjectHead, place: int, frame: int
+) -> Attributes:
+    """One event: of the header, of what all frames share, and of its first frame."""
+    record = Attributes(reading, header, f"events[{place}].")
+    for source, path in ((header, ""), *_functional_groups(header, frame)):
+        below = record.below(source, path) if path else record
+        read_ct_values(below)
+        _take_sources(below)
     values = record.values
     # Per rotation in most headers: only a time that is not the rotation's is the event's.
     record.read(_TIMES)
     if values.get("exposure_time_s") == values.get("rotation_time_s"):
         values.pop("exposure_time_s", None)
-    if not {"ctdi_vol_mgy", "kvp_kv", "tube_current_ma", "exposure_mas"} & set(values):
-        raise NoDoseError("a CT image whose header says nothing of an exposure")
     _take_toshiba(record)
     for tag in PROTOCOLS:
         if "acquisition_protocol" not in values:
@@ -138,21 +155,60 @@ def read_ct_image(reading: Reading, header: DataSet, head: ObjectHead) -> Conten
         values["label_type"] = Code(*c.ACQUISITION_NUMBER)
     if "acquisition_type" not in values and "LOCALIZER" in head.image_type:
         record.put("acquisition_type", CtAcquisitionType.CONSTANT_ANGLE, t.ImageType)
-    return ct_content(reading, head, [record], {}, SourceKind.IMAGE_HEADER)
+    return record
 
 
-def _functional_groups(header: DataSet) -> Iterable[tuple[DataSet, str]]:
-    for tag in _GROUPS:
-        group = header.item(tag)
-        for inner in group.spans if group else ():
-            macro = group.item(inner) if group else None
+def _frames(header: DataSet) -> list[int]:
+    """The first frame of each irradiation event of an enhanced image; else the first."""
+    found: dict[str | None, int] = {}
+    for number, frame in enumerate(header.items(t.PerFrameFunctionalGroupsSequence)):
+        event = frame.item(t.IrradiationEventIdentificationSequence)
+        found.setdefault(event.text(t.IrradiationEventUID) if event else None, number)
+    return list(found.values()) or [0]
+
+
+def _functional_groups(header: DataSet, frame: int) -> Iterable[tuple[DataSet, str]]:
+    for tag, number in ((t.SharedFunctionalGroupsSequence, 0), (_PER_FRAME, frame)):
+        groups = header.items(tag)
+        group = groups[number] if number < len(groups) else None
+        if group is None:
+            continue
+        yield group, f"{shown(tag)}[{number}]"
+        for inner in group.spans:
+            macro = group.item(inner) if inner != t.CTAdditionalXRaySourceSequence else None
             if macro is not None:
-                yield macro, f"{shown(tag)}/{shown(inner)}"
+                yield macro, f"{shown(tag)}[{number}]/{shown(inner)}"
+
+
+_SOURCE = (
+    Attribute(t.KVP, "kvp_kv"),
+    Attribute(t.XRayTubeCurrentInmA, "tube_current_ma"),
+    Attribute(t.FocalSpots, "focal_spot_mm"),
+    Attribute(t.FilterType, "filter_name", Kind.TEXT),
+)
+
+
+def _take_sources(record: Attributes) -> None:
+    """Further tubes of an enhanced CT image (PS3.3 C.8.15.3.13)."""
+    for place, item in enumerate(record.data_set.items(t.CTAdditionalXRaySourceSequence)):
+        path = f"{record.path}{shown(t.CTAdditionalXRaySourceSequence)}[{place}]/"
+        source = Attributes(record.reading, item, f"{record.prefix}sources[{place + 1}].", path)
+        source.read(_SOURCE)
+        record.values.setdefault("_sources", []).append(source.values)
+
+
+_TOSHIBA = {
+    0x08: "nominal_single_collimation_mm",
+    0x09: "nominal_total_collimation_mm",
+    0x23: "pitch",
+    0x40: "dlp_mgy_cm",
+    0x63: "ctdi_vol_mgy",
+}
 
 
 def _take_toshiba(record: Attributes) -> None:
-    """Toshiba's private CTDIvol and DLP, where the standard's are missing."""
-    for element, name in ((0x63, "ctdi_vol_mgy"), (0x40, "dlp_mgy_cm"), (0x23, "pitch")):
+    """Toshiba's private elements, where the standard's are missing."""
+    for element, name in _TOSHIBA.items():
         tag = record.data_set.private(0x7005, "TOSHIBA_MEC_CT3", element)
         if tag is not None and name not in record.values:
             record.take(Attribute(tag, name))
@@ -182,6 +238,21 @@ def ct_content(
     )
 
 
+def exposures(header: DataSet) -> list[tuple[int, DataSet]]:
+    """Items of the Exposure Dose Sequence that say something, with their places.
+
+    In order of start where each has one: Philips sends them in another (issue #236).
+    """
+    found = [(n, item) for n, item in enumerate(header.items(t.ExposureDoseSequence)) if item.spans]
+    if len(found) > most_items(len(header.source.data)) // 6:
+        raise ReadError("more exposures than a real object can have", where="(0040,030E)")
+    starts = [read_datetime(item.text(t.AcquisitionDateTime)) for _, item in found]
+    if all(at is not None for at in starts):
+        order = sorted(range(len(found)), key=lambda n: (wall_clock(starts[n]), n))  # type: ignore[arg-type]
+        found = [found[n] for n in order]
+    return found
+
+
 _PHANTOM_WORDS = {"16": Phantom.HEAD_16CM, "32": Phantom.BODY_32CM, "10": Phantom.SMALL_10CM}
 
 
@@ -193,33 +264,33 @@ def read_dose_screen(reading: Reading, header: DataSet, head: ObjectHead) -> Con
     NoDoseError
         If the sequence is empty and no comment holds a dose.
     """
-    items = header.items(t.ExposureDoseSequence)
+    items = exposures(header)
     comment = header.text(t.CommentsOnRadiationDose) or ""
-    if not items:
+    stated = _screen_totals(reading, header, comment)
+    if not items and "dlp_total_mgy_cm" not in stated:
         raise NoDoseError("a dose screen without exposure items; its pixels are not read")
     by_number = _ge_doses(comment)
     records = []
-    for place, item in enumerate(items):
+    for place, (number, item) in enumerate(items):
         record = Attributes(
-            reading, item, f"events[{place}].", f"{shown(t.ExposureDoseSequence)}[{place}]/"
+            reading, item, f"events[{place}].", f"{shown(t.ExposureDoseSequence)}[{number}]/"
         )
         read_ct_values(record)
         record.read(_TIMES)
         _take_private(record)
         _take_item_comment(record)
-        if place + 1 in by_number and "dlp_mgy_cm" not in record.values:
-            record.values["dlp_mgy_cm"] = by_number[place + 1]
+        if number + 1 in by_number and "dlp_mgy_cm" not in record.values:
+            record.values["dlp_mgy_cm"] = by_number[number + 1]
             reading.trace(
                 f"{record.prefix}dlp_mgy_cm",
                 shown(t.CommentsOnRadiationDose),
-                f"Event={place + 1} DLP={by_number[place + 1]:g}",
+                f"Event={number + 1} DLP={by_number[number + 1]:g}",
                 rule="ge_dose_report_comment",
             )
             reading.rules["ge_dose_report_comment"] = None
         if (text := record.values.get("series_description")) is not None:
             record.values.setdefault("acquisition_protocol", text)
         records.append(record)
-    stated = _screen_totals(reading, header, comment)
     return ct_content(reading, head, records, stated, SourceKind.DOSE_SC)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dose_lib import codes as c
 from dose_lib.dicom.fields import PHANTOMS, Kind, Table, fields, numbers
 from dose_lib.dicom.reading import Reading
-from dose_lib.dicom.record import Fields, Handlers
+from dose_lib.dicom.record import Fields, Handlers, choose
 from dose_lib.dicom.sr import Node
 from dose_lib.records import CtAcquisitionType, CtEvent, Phantom, Totals
 
@@ -50,8 +50,8 @@ _COUNTS = {
 def _take_subtotal(record: Fields, node: Node) -> None:
     """A DLP sub-total belongs to the phantom named below it."""
     phantom = node.first(c.CTDI_W_PHANTOM_TYPE.key)
-    key = phantom.coded[0] if phantom else ""
-    name = DLP_BY_PHANTOM.get(PHANTOMS.get(key)) if key in PHANTOMS else None
+    which = choose(record.reading, phantom, PHANTOMS) if phantom else None
+    name = DLP_BY_PHANTOM.get(which) if which is not None else None
     if name is None or phantom is None:
         record.reading.note("phantom_missing", node.path)
         record.reading.keep_extra(node)

@@ -17,6 +17,7 @@ import msgspec
 from dose_lib import codes as c
 from dose_lib.codes import Concept
 from dose_lib.dicom.reading import Reading
+from dose_lib.dicom.record import fold_meaning
 from dose_lib.dicom.sr import Node
 from dose_lib.records import Code, Modality
 
@@ -34,7 +35,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         What arrives, what is done about it, and where it was found: a real file, or a
         documented issue.
     action
-        concept, value, modality, observer_uid, header_factor, or reader.
+        concept, value, modality, observer_uid, header_factor, protocol, or reader.
     concept, concept_to
         Key of the item's concept, and of the concept it stands for.
     meaning
@@ -46,7 +47,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     modality
         The modality class of these devices.
     tag, factor
-        A header element and what its number is multiplied by.
+        A header element, and what its number is multiplied by.
     """
 
     id: str
@@ -133,11 +134,6 @@ def _by_meaning() -> dict[str, str]:
         if isinstance(concept, Concept) and not concept.scheme.startswith("99"):
             found.setdefault(fold_meaning(concept.meaning), []).append(concept.key)
     return {meaning: keys[0] for meaning, keys in found.items() if len(keys) == 1}
-
-
-def fold_meaning(meaning: str | None) -> str:
-    """A meaning without case, punctuation and spaces."""
-    return re.sub(r"[\W_]", "", meaning or "").casefold()
 
 
 def correct_tree(reading: Reading, root: Node, maker: Maker) -> None:
@@ -227,3 +223,11 @@ def header_factor(reading: Reading, maker: Maker, tag: int) -> tuple[float, str 
             reading.rules[rule.id] = None
             return rule.factor, rule.id
     return 1.0, None
+
+
+def protocol_element(reading: Reading, maker: Maker) -> int | None:
+    """The header element in which a maker writes the protocol, if it is one of its own."""
+    for rule in rules_for("protocol", maker):
+        reading.rules[rule.id] = None
+        return rule.tag
+    return None

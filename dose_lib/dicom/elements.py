@@ -14,11 +14,20 @@ from dose_lib.dicom.text import clean, codecs_of, decode, is_declared_wrong, is_
 from dose_lib.errors import ReadError, TruncatedError
 
 MAX_DEPTH = 64  # deepest nesting of items that is read; real reports have fewer than 12
+# Most elements of one data set, and items of one object: real headers have fewer than a
+# thousand elements, real content items more than 160 bytes each.
+MAX_ELEMENTS = 10_000
+
+
+def most_items(size: int) -> int:
+    """How many items an object of so many bytes may have."""
+    return 5_000 + size // 64
+
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _SEQUENCE_END_BYTES = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _MAX_KNOWN, _MAX_KNOWN_LENGTH = 10_000, 512
 # Values of short sequences of undefined length, by explicit VR, that end at their delimiter.
@@ -48,13 +57,14 @@ class Source:
     items, so that each byte is looked at once however deep such items are nested.
     """
 
-    __slots__ = ("_ends", "_inner", "_seen", "data", "explicit", "is_misdeclared")
+    __slots__ = ("_ends", "_inner", "_room", "_seen", "data", "explicit", "is_misdeclared")
 
     def __init__(self, data: bytes, *, explicit: bool) -> None:
         self.data = data
         self.explicit = explicit
         self._ends: dict[int, int] = {}
         self._seen: dict[int, dict[int, Span]] = {}
+        self._room = most_items(len(data))  # elements that may be remembered
         self._inner: Source | None = None
         self.is_misdeclared = False
 
@@ -102,19 +112,19 @@ class Source:
             start = pos + 8
             if not explicit:
                 vr, length = b"", _LONG(data, pos + 4)[0]
-            elif vr in _LONG_VRS:
+            elif vr in LONG_VRS:
                 if start + 4 > end:
                     raise self._truncated(tag, pos)
                 length = _LONG(data, start)[0]
                 start += 4
-            elif vr not in _SHORT_VRS:
+            elif vr not in SHORT_VRS:
                 return self._stopped(tag, pos)
             stop = following = start + length
             if length == _UNDEFINED:
                 stop = self._sequence_end(vr, start, end, depth + 1)
                 following = stop + 8
-            if following > end:
-                raise self._truncated(tag, pos)
+            if following > end or len(found) >= MAX_ELEMENTS:
+                raise self._refused(tag, pos, is_too_long=following > end)
             found.setdefault(tag, (vr, start, stop))
             pos = following
         if pos != end and any(data[pos:end]):
@@ -123,12 +133,14 @@ class Source:
 
     def items(self, start: int, stop: int, depth: int) -> Iterator[tuple[int, int]]:
         """First byte, and the byte after the last, of each item of a sequence."""
-        pos = start
+        pos, left = start, most_items(len(self.data))
         while pos + 8 <= stop:
             group, element, length = _IMPLICIT(self.data, pos)
             tag = group << 16 | element
             if tag == _SEQUENCE_END:
                 return
+            if (left := left - 1) < 0:
+                raise ReadError("more items than a real object can have", where=f"byte {pos}")
             if tag != _ITEM:
                 raise OddEncodingError(f"{shown(tag)} instead of an item", where=f"byte {pos}")
             first = pos + 8
@@ -153,7 +165,7 @@ class Source:
 
     def inner(self, vr: bytes, start: int) -> Source:
         """How a sequence is encoded that starts at `start`: one sent as UN is implicit VR."""
-        if vr != b"UN" or not self.explicit or self.data[start + 12 : start + 14] in _SHORT_VRS:
+        if vr != b"UN" or not self.explicit or self.data[start + 12 : start + 14] in SHORT_VRS:
             return self
         if self._inner is None:
             self._inner = Source(self.data, explicit=False)
@@ -169,7 +181,8 @@ class Source:
             if self.data[end : end + 4] != b"\xfe\xff\x0d\xe0":
                 raise TruncatedError("an item is not closed", where=f"byte {first}")
             self._ends[first] = end
-            self._seen[first] = found
+            if (room := self._room - len(found) - 1) >= 0:
+                self._room, self._seen[first] = room, found
         return self._ends[first]
 
     def _sequence_end(self, vr: bytes, start: int, end: int, depth: int) -> int:
@@ -212,6 +225,11 @@ class Source:
             f"{shown(tag)} with value representation {self.data[pos + 4 : pos + 6]!r}",
             where=f"byte {pos}",
         )
+
+    def _refused(self, tag: int, pos: int, *, is_too_long: bool) -> ReadError:
+        if is_too_long:
+            return self._truncated(tag, pos)
+        return ReadError(f"more than {MAX_ELEMENTS} elements", where=f"byte {pos}")
 
     def _truncated(self, tag: int, pos: int) -> TruncatedError:
         return TruncatedError(

@@ -171,7 +171,35 @@ def choose_reader(head: ObjectHead, header: DataSet) -> Reader:
         return found
     if not sop_class:
         raise ReadError("the object has no SOP class", expected="a dose report or an image")
-    raise NoDoseError(f"SOP class {sop_class} carries no dose")
+    raise NoDoseError(why_no_dose(sop_class))
+
+
+# Why objects of other kinds carry no dose, by the beginning of their SOP class.
+_NO_DOSE = {
+    _STORAGE + "4": "magnetic resonance uses no ionising radiation",
+    _STORAGE + "3": "ultrasound uses no ionising radiation",
+    _STORAGE + "6": "ultrasound uses no ionising radiation",
+    _STORAGE + "9": "waveforms are no exposures",
+    _STORAGE + "11": "how to show images, not how they were made",
+    _STORAGE + "66": "made from images; the dose is with those",
+    _STORAGE + "67": "made from images; the dose is with those",
+    _STORAGE + "77": "optical imaging uses no ionising radiation",
+    _STORAGE + "78": "an eye examination uses no ionising radiation",
+    _STORAGE + "104": "a document in another format; its content is not read",
+    _STORAGE + "481": "radiotherapy states no imaging dose",
+    "1.2.840.10008.5.1.4.34": "radiotherapy or workflow, no exposure",
+    "1.2.840.10008.1.3.10": "a directory of a medium",
+}
+
+
+def why_no_dose(sop_class: str) -> str:
+    """In words, why an object of this SOP class carries no dose."""
+    from pydicom.uid import UID  # the names of all classes; not needed for what is read
+
+    name = UID(sop_class).name
+    shown_name = f"{name} ({sop_class})" if name != sop_class else f"SOP class {sop_class}"
+    reasons = (why for root, why in _NO_DOSE.items() if f"{sop_class}.".startswith(f"{root}."))
+    return f"{shown_name} carries no dose: {next(reasons, 'it has no attributes for one')}"
 
 
 def _choose_for_capture(head: ObjectHead, header: DataSet) -> Reader:

@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from dose_lib import codes as c
-from dose_lib.codes import Concept
 from dose_lib.dicom import image_fields as f
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.attributes import Attribute, Attributes
-from dose_lib.dicom.dialects import Maker, header_factor, modality_of
+from dose_lib.dicom.ct_totals import exact_sum
+from dose_lib.dicom.dialects import Maker, header_factor, modality_of, protocol_element
 from dose_lib.dicom.elements import DataSet, shown
 from dose_lib.dicom.events import identify_events
 from dose_lib.dicom.fields import PHANTOMS, Kind
 from dose_lib.dicom.identify import ObjectHead
+from dose_lib.dicom.image_filters import known_code, take_filters
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.projection_totals import complete_totals
 from dose_lib.dicom.reading import Reading, shown_code
@@ -24,7 +25,6 @@ from dose_lib.dicom.text import PLAIN_NUMBER
 from dose_lib.errors import NoDoseError
 from dose_lib.records import (
     Code,
-    Filter,
     MgMode,
     Modality,
     RelativeExposure,
@@ -78,7 +78,7 @@ def read_projection_image(reading: Reading, header: DataSet, head: ObjectHead) -
     maker = Maker(head.manufacturer, head.model)
     modality = _modality(reading, head, maker)
     table = f.ANGIOGRAPHY if modality in (Modality.XA, Modality.RF) else f.RADIOGRAPHY
-    record = _read_common(reading, header, table)
+    record = _read_common(reading, header, table, own=protocol_element(reading, maker))
     record.values.setdefault("event_type", _event_type(header))
     return _content(reading, head, record, maker, modality)
 
@@ -102,8 +102,30 @@ def read_mammography_image(reading: Reading, header: DataSet, head: ObjectHead) 
     if thickness is not None:
         record.take(Attribute(thickness, "radiological_thickness_mm"))
     values["mg_mode"] = _mg_mode(header, head)
+    _sum_frames(record)
     maker = Maker(head.manufacturer, head.model)
     return _content(reading, head, record, maker, Modality.MG)
+
+
+def _sum_frames(record: Attributes) -> None:
+    """Glandular dose that each projection has for itself: the exposure has their sum.
+
+    A value in the per-frame groups is of that frame (PS3.3 C.7.6.16); the first frame's
+    alone would be a fraction of the dose.
+    """
+    frames = record.data_set.items(t.PerFrameFunctionalGroupsSequence)
+    items = (f.item(t.XRayAcquisitionDoseSequence) for f in frames)
+    doses = [d for i in items if i is not None and (d := i.number(t.OrganDose)) is not None]
+    own = f"{shown(t.PerFrameFunctionalGroupsSequence)}/"
+    traces = [p for p in record.reading.provenance if p.name == f"{record.prefix}agd_mgy"]
+    if len(doses) < 2 or not traces or not traces[0].path.startswith(own):
+        return
+    record.values["agd_mgy"] = exact_sum(d * 100 for d in doses)
+    record.reading.provenance.remove(traces[0])
+    record.reading.trace(
+        traces[0].name, traces[0].path, f"sum over {len(doses)} frames", factor=100.0
+    )
+    record.reading.note("frames_summed", traces[0].path, f"{len(doses)} frames")
 
 
 def _modality(reading: Reading, head: ObjectHead, maker: Maker) -> Modality:
@@ -117,7 +139,9 @@ def _modality(reading: Reading, head: ObjectHead, maker: Maker) -> Modality:
     return found
 
 
-def _read_common(reading: Reading, header: DataSet, table: Iterable[Attribute]) -> Attributes:
+def _read_common(
+    reading: Reading, header: DataSet, table: Iterable[Attribute], own: int | None = None
+) -> Attributes:
     """What all projection images have: of the header first, then of functional groups."""
     record = Attributes(reading, header, "events[0].")
     for source, path in ((header, ""), *functional_groups(header)):
@@ -125,12 +149,12 @@ def _read_common(reading: Reading, header: DataSet, table: Iterable[Attribute]) 
         below.read(f.PROJECTION)
         below.read(table)
         _take_coded(below)
-        _take_filters(below)
+        take_filters(below)
         _take_entrance_dose(below)
     values = record.values
     if "started_at" not in values:
         record.joined_time("started_at", t.AcquisitionDate, t.AcquisitionTime)
-    for tag in f.PROTOCOLS:
+    for tag in (*((own,) if own else ()), *f.PROTOCOLS):
         if "acquisition_protocol" not in values:
             record.take(Attribute(tag, "acquisition_protocol", Kind.TEXT))
     _take_relative_exposure(record)
@@ -189,14 +213,18 @@ def _take_sequences(record: Attributes) -> None:
     if phantom is not None and (found := PHANTOMS.get(coded_item(phantom)[0])):
         recorded = shown_code(coded_item(phantom)[1])
         record.put("phantom", found, t.CTDIPhantomTypeCodeSequence, recorded=recorded)
-    if mode := {"CONTINUOUS": c.CONTINUOUS, "PULSED": c.PULSED}.get(
-        header.text(t.RadiationMode) or ""
-    ):
-        record.put("fluoro_mode", Code(*mode), t.RadiationMode)
+    take_radiation_mode(record)
     orientation = header.item(t.PatientOrientationCodeSequence)
     modifier = orientation.item(t.PatientOrientationModifierCodeSequence) if orientation else None
     if modifier is not None:
         values.setdefault("orientation_modifier", coded_item(modifier)[1])
+
+
+def take_radiation_mode(record: Attributes) -> None:
+    """Continuous or pulsed radiation."""
+    known = {"CONTINUOUS": c.CONTINUOUS, "PULSED": c.PULSED}
+    if mode := known.get(record.data_set.text(t.RadiationMode) or ""):
+        record.put("fluoro_mode", Code(*mode), t.RadiationMode)
 
 
 def _take_field(record: Attributes) -> None:
@@ -208,52 +236,6 @@ def _take_field(record: Attributes) -> None:
     ratio = record.data_set.numbers(t.GridAspectRatio)
     if ratio:
         record.put("grid_ratio", ":".join(f"{n:g}" for n in ratio), t.GridAspectRatio)
-
-
-def known_code(word: str, known: dict[str, Concept]) -> Code:
-    """The standard's code for a word of a header, else the word as a meaning."""
-    folded = word.strip().upper()
-    concept = known.get(folded) or known.get(re.split(r"[\W_\d]", folded)[0])
-    return Code(*concept) if concept else Code(meaning=word)
-
-
-def _take_filters(record: Attributes) -> None:
-    """Filters: several materials are several filters; min above max is swapped."""
-    header = record.data_set
-    kinds, materials = header.texts(t.FilterType), header.texts(t.FilterMaterial)
-    lows, highs = header.numbers(t.FilterThicknessMinimum), header.numbers(t.FilterThicknessMaximum)
-    if "filters" in record.values or not (kinds or materials or lows or highs):
-        return
-    _note_thickness_text(record)
-    filters = []
-    for place in range(max(len(materials), 1)):
-        low = lows[place] if place < len(lows) else None
-        high = highs[place] if place < len(highs) else None
-        if low is not None and high is not None and low > high:
-            record.reading.note(
-                "thickness_swapped", record.where(t.FilterThicknessMinimum), f"{low:g} > {high:g}"
-            )
-            low, high = high, low
-        kind = kinds[place] if place < len(kinds) else (kinds[0] if kinds else None)
-        filters.append(
-            Filter(
-                ordinal=place,
-                filter_type=known_code(kind, f.FILTER_TYPES) if kind else None,
-                material=known_code(materials[place], f.MATERIALS) if materials else None,
-                thickness_min_mm=low,
-                thickness_max_mm=high,
-            )
-        )
-    tag = next(tag for tag in _FILTER if tag in header)
-    record.put("filters", tuple(filters), tag)
-
-
-_FILTER = (t.FilterMaterial, t.FilterType, t.FilterThicknessMaximum, t.FilterThicknessMinimum)
-
-
-def _note_thickness_text(record: Attributes) -> None:
-    for tag in (t.FilterThicknessMinimum, t.FilterThicknessMaximum):
-        record.number(tag)  # leaves an issue where the text is not what the standard allows
 
 
 def _take_entrance_dose(record: Attributes) -> None:
@@ -353,6 +335,8 @@ def _content(
     part_values: dict[str, Any] = {}
     if modality is Modality.MG:
         part_values["mg_mode"] = values.get("mg_mode")
+    if modality in (Modality.XA, Modality.RF):
+        reading.note("images_only", "totals")
     return Content(
         modality=modality,
         kind=SourceKind.IMAGE_HEADER,

@@ -39,6 +39,9 @@ KINDS = {
     "name_by_meaning": Kind(
         _INFO, "The code of this item is unknown; it is recognised by its meaning."
     ),
+    "value_by_meaning": Kind(
+        _INFO, "The code is none of the values this field can have; its meaning is one."
+    ),
     "dialect": Kind(_INFO, "A known deviation of this maker was corrected."),
     "character_set": Kind(
         _INFO, "Text is not in the declared character set; it is decoded as found."
@@ -84,6 +87,12 @@ KINDS = {
     "birth_date_impossible": Kind(_WARNING, "The birth date is after the exam or impossible."),
     "identifier_in_text": Kind(
         _INFO, "A free text repeated an identifier; the part keeps the cleaned text."
+    ),
+    "frames_summed": Kind(
+        _INFO, "Each projection states a dose of its own; the exposure has their sum."
+    ),
+    "images_only": Kind(
+        _INFO, "Images alone: fluoroscopy and runs that were not kept are missing from the totals."
     ),
     # sets of objects
     "sources_disagree": Kind(

@@ -163,6 +163,10 @@ def _unite(
     ]
     if any(roles[n].role is SetRole.PARTIAL for n, _ in active):
         issues.append(issue_of("reports_overlap", measured[0][0], None))
+    if first.modality in (Modality.XA, Modality.RF) and all(
+        p.sources[0].kind is SourceKind.IMAGE_HEADER for _, p in measured
+    ):
+        issues.append(issue_of("images_only", measured[0][0], None))
     return replace(
         part,
         **_times(measured),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.attributes import Attribute, Attributes
-from dose_lib.dicom.ct_images import finish_ct_event, read_ct_values
+from dose_lib.dicom.ct_images import exposures, finish_ct_event, read_ct_values
 from dose_lib.dicom.ct_totals import complete_ct_totals
 from dose_lib.dicom.dialects import Maker
 from dose_lib.dicom.elements import DataSet, shown
@@ -20,6 +20,8 @@ from dose_lib.dicom.events import identify_events
 from dose_lib.dicom.fields import Kind
 from dose_lib.dicom.identify import ObjectHead
 from dose_lib.dicom.image_fields import PROJECTION
+from dose_lib.dicom.image_filters import take_filters
+from dose_lib.dicom.images import take_radiation_mode
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.projection_totals import complete_totals
 from dose_lib.dicom.reading import Reading
@@ -101,8 +103,8 @@ def _totals(reading: Reading, header: DataSet, events: list[XRayEvent]) -> Total
 
 def _ct_events(reading: Reading, header: DataSet) -> list[CtEvent]:
     found = []
-    for place, item in enumerate(header.items(t.ExposureDoseSequence)):
-        path = f"{shown(t.ExposureDoseSequence)}[{place}]/"
+    for place, (number, item) in enumerate(exposures(header)):
+        path = f"{shown(t.ExposureDoseSequence)}[{number}]/"
         record = Attributes(reading, item, f"events[{place}].", path)
         read_ct_values(record)
         record.take(Attribute(t.ExposureTime, "exposure_time_s", factor=1e-3))
@@ -112,9 +114,11 @@ def _ct_events(reading: Reading, header: DataSet) -> list[CtEvent]:
 
 def _xray_events(reading: Reading, header: DataSet) -> list[XRayEvent]:
     found = []
-    for place, item in enumerate(header.items(t.ExposureDoseSequence)):
-        path = f"{shown(t.ExposureDoseSequence)}[{place}]/"
+    for place, (number, item) in enumerate(exposures(header)):
+        path = f"{shown(t.ExposureDoseSequence)}[{number}]/"
         record = Attributes(reading, item, f"events[{place}].", path)
         record.read(PROJECTION)
+        take_filters(record)
+        take_radiation_mode(record)
         found.append(XRayEvent(**record.values))
     return found

@@ -80,13 +80,20 @@ def choose_modality(
     if found := _BY_PROCEDURE.get(reported):
         return found
     is_biplane = bool({e.plane for e in events} & {Plane.A, Plane.B})
-    if any(e.event_type in _MOVING for e in events):
+    if _is_fluoroscopic(sheet, events):
         return Modality.XA if "XA" in others or is_biplane else Modality.RF
-    if events:
-        return Modality.DX
+    return Modality.DX
+
+
+def _is_fluoroscopic(sheet: Sheet, events: Sequence[XRayEvent]) -> bool:
+    """True if the beam moved or guided: by the events, the totals, then 122142.
+
+    122142 is last because some angiography rooms call themselves radiographic (Azurion).
+    """
+    if any(e.event_type in _MOVING for e in events) or _has_fluoro_totals(sheet.root):
+        return True
     device_type = sheet.root.first(c.ACQUISITION_DEVICE_TYPE.key)
-    is_fluoro = device_type and device_type.coded[0] == c.FLUOROSCOPY_GUIDED_SYSTEM.key
-    return Modality.RF if is_fluoro or _has_fluoro_totals(sheet.root) else Modality.DX
+    return device_type is not None and device_type.coded[0] == c.FLUOROSCOPY_GUIDED_SYSTEM.key
 
 
 def _has_fluoro_totals(root: Node) -> bool:

@@ -13,7 +13,7 @@ from dose_lib.dicom.ct_totals import compare_total, exact_sum
 from dose_lib.dicom.fields import PLANES, SIDES, Kind, Table, choice, fields, numbers
 from dose_lib.dicom.observers import take_device
 from dose_lib.dicom.reading import Reading
-from dose_lib.dicom.record import Fields, Handlers
+from dose_lib.dicom.record import Fields, Handlers, choose
 from dose_lib.dicom.reference_point import take_reference_point
 from dose_lib.dicom.sr import Node
 from dose_lib.records import (
@@ -100,7 +100,7 @@ def _take_agd(record: Fields, node: Node) -> None:
     laterality = None
     if side is not None:
         side.is_taken = True
-        laterality = SIDES.get(side.coded[0])
+        laterality = choose(record.reading, side, SIDES)
         if laterality is None and side.coded[0]:
             record.reading.note("unknown_code", side.path, side.coded[1].meaning)
     found = record.number(node, "mGy")
@@ -218,10 +218,10 @@ def _from_events(events: Sequence[XRayEvent]) -> dict[str, float]:
     found = {
         "kap_gy_cm2": _sum_of(events, "kap_gy_cm2", lambda _: True),
         "kap_fluoro_gy_cm2": _sum_of(events, "kap_gy_cm2", _is_fluoro),
-        "kap_acquisition_gy_cm2": _sum_of(events, "kap_gy_cm2", lambda e: not _is_fluoro(e)),
+        "kap_acquisition_gy_cm2": _sum_of(events, "kap_gy_cm2", _is_acquisition),
         "ka_r_mgy": _sum_of(events, "ka_r_mgy", lambda _: True),
         "ka_r_fluoro_mgy": _sum_of(events, "ka_r_mgy", _is_fluoro),
-        "ka_r_acquisition_mgy": _sum_of(events, "ka_r_mgy", lambda e: not _is_fluoro(e)),
+        "ka_r_acquisition_mgy": _sum_of(events, "ka_r_mgy", _is_acquisition),
         "agd_left_mgy": _sum_of(events, "agd_mgy", lambda e: e.laterality is Laterality.LEFT),
         "agd_right_mgy": _sum_of(events, "agd_mgy", lambda e: e.laterality is Laterality.RIGHT),
     }
@@ -236,6 +236,10 @@ def _from_events(events: Sequence[XRayEvent]) -> dict[str, float]:
 
 def _is_fluoro(event: XRayEvent) -> bool:
     return event.event_type is XRayEventType.FLUOROSCOPY
+
+
+def _is_acquisition(event: XRayEvent) -> bool:
+    return event.event_type not in (None, XRayEventType.FLUOROSCOPY)
 
 
 def _compare(reading: Reading, values: dict[str, Any], events: Sequence[XRayEvent]) -> None:

@@ -13,8 +13,8 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.ct_images import read_ct_image, read_dose_screen
 from dose_lib.dicom.device import read_devices
 from dose_lib.dicom.dialects import trusts_observer_uid
-from dose_lib.dicom.elements import DataSet
-from dose_lib.dicom.encoding import Opened, open_bytes
+from dose_lib.dicom.elements import DataSet, OddEncodingError
+from dose_lib.dicom.encoding import Opened, open_anew, open_bytes
 from dose_lib.dicom.identify import ObjectHead, Reader, choose_reader, head_of
 from dose_lib.dicom.identity import cleaner, header_staff, read_identity, requests_of
 from dose_lib.dicom.images import read_mammography_image, read_projection_image
@@ -88,7 +88,7 @@ def read_bytes(
         As `read_file`.
     """
     try:
-        return _read(data, file, site_key)
+        return _read_opened(open_bytes(data), data, file, site_key)
     except DoseError as error:
         if file is None or (error.where is not None and error.where.startswith(file)):
             raise
@@ -100,10 +100,18 @@ def read_bytes(
         raise ReadError("the object is nested too deep", where=file) from None
 
 
-def _read(
-    data: bytes, file: str | None, site_key: bytes | None
+def _read_opened(
+    opened: Opened, data: bytes, file: str | None, site_key: bytes | None
 ) -> tuple[tuple[Part, ...], Identity]:
-    opened = open_bytes(data)
+    try:
+        return _read(opened, data, file, site_key)
+    except OddEncodingError:
+        return _read(open_anew(opened), data, file, site_key)
+
+
+def _read(
+    opened: Opened, data: bytes, file: str | None, site_key: bytes | None
+) -> tuple[tuple[Part, ...], Identity]:
     header, head = opened.data_set, head_of(opened)
     reader = choose_reader(head, header)
     identity, staffs = read_identity(header), tuple(header_staff(header))

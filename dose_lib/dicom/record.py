@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from dose_lib import codes as c
@@ -218,13 +220,45 @@ def _take_choice(fields: Fields, node: Node, field: Field) -> None:
     """A closed set, or yes and no."""
     node.is_taken = True
     key, code = node.coded
-    if key in field.choices:
-        fields.put(field.name, field.choices[key], node, recorded=shown_code(code))
-    elif key or node.value:
-        seen = shown_code(code) if key else node.value
-        fields.reading.note("unknown_code", node.path, seen)
+    found = choose(fields.reading, node, field.choices)
+    if found is not None:
+        fields.put(field.name, found, node, recorded=shown_code(code) if key else None)
+    elif key or code.meaning or node.value:
+        fields.reading.note(
+            "unknown_code", node.path, _words(node) if not key else shown_code(code)
+        )
         node.is_taken = False
         fields.reading.keep_extra(node)
+
+
+def choose(reading: Reading, node: Node, choices: Mapping[str, Any]) -> Any:
+    """The choice that a coded value names: by its code, else by its words; None if neither.
+
+    Within a closed set the standard's words can mean nothing else, whatever code a maker
+    puts beside them; that they decided leaves an issue.
+    """
+    key = node.coded[0]
+    if key in choices:
+        return choices[key]
+    found = _choices_by_meaning(tuple(choices.items())).get(fold_meaning(_words(node)))
+    if found is not None:
+        reading.note("value_by_meaning", node.path, _words(node))
+    return found
+
+
+def _words(node: Node) -> str:
+    return node.coded[1].meaning or node.value or ""
+
+
+@cache
+def _choices_by_meaning(choices: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    known = {v.key: v.meaning for v in vars(c).values() if isinstance(v, c.Concept)}
+    return {fold_meaning(known[key]): value for key, value in choices if key in known}
+
+
+def fold_meaning(meaning: str | None) -> str:
+    """A meaning without case, punctuation and spaces."""
+    return re.sub(r"[\W_]", "", meaning or "").casefold()
 
 
 def _take_text(fields: Fields, node: Node, field: Field) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+from dose_lib import codes as c
 from dose_lib.codes import fold
 from dose_lib.dicom import tags as t
-from dose_lib.dicom.elements import DataSet, Span
+from dose_lib.dicom.elements import DataSet, Span, most_items
 from dose_lib.dicom.text import decode
+from dose_lib.errors import ReadError
 from dose_lib.records.source import Code
 
 # A code as sent with its folded key (empty where the item is empty).
@@ -159,6 +161,21 @@ _WORDS = {
 }
 
 
+# What becomes a large record counts for several items: real events have dozens below them.
+_WEIGHTS = dict.fromkeys(
+    (
+        c.CT_ACQUISITION.key,
+        c.IRRADIATION_EVENT_XRAY_DATA.key,
+        c.IRRADIATION_EVENT_SUMMARY_DATA.key,
+        c.ACCUMULATED_XRAY_DOSE_DATA.key,
+        c.ACCUMULATED_DOSE_DATA.key,
+        c.RADIOPHARMACEUTICAL_ADMINISTRATION.key,
+        c.RADIATION_DOSE_ESTIMATE.key,
+    ),
+    6,
+)
+
+
 class TreeReader:
     """Reads content items of one object; remembers what equal bytes mean."""
 
@@ -166,6 +183,7 @@ class TreeReader:
         self.source = data_set.source
         self.codecs = data_set.codecs
         self._codes = _known_codes(self.codecs, self.source.explicit)
+        self._left = most_items(len(self.source.data))
         self._measured: dict[bytes, Measured] = {}
 
     def root(self, data_set: DataSet) -> Node:
@@ -185,6 +203,9 @@ class TreeReader:
                 continue
             child = self._node(below)
             node.add(child)
+            self._left -= _WEIGHTS.get(child.key, 1)
+            if self._left < 0:
+                raise ReadError("more content items than a real report", where=f"byte {first}")
             if t.ContentSequence in below:
                 self._add_children(child, below, depth + 1)
 
@@ -192,6 +213,9 @@ class TreeReader:
         value_type = self._word(spans.get(t.ValueType))
         key, name = self._code(spans.get(t.ConceptNameCodeSequence))
         node = Node(key, name, value_type, self._word(spans.get(t.RelationshipType)))
+        if value_type not in _VALUE_TYPES:
+            # Some send a relationship here, or words of their own: the value shows what it is.
+            node.value_type = value_type = _type_of_value(spans, value_type)
         if value_type == "NUM":
             self._take_number(node, spans)
         elif value_type == "CODE":
@@ -263,6 +287,31 @@ class TreeReader:
         if span is None:
             return None
         return self.source.text(self.source.data[span[1] : span[2]], self.codecs)
+
+
+_VALUE_TYPES = frozenset(
+    (
+        *("NUM", "CODE", "TEXT", "CONTAINER", "UIDREF", "DATETIME", "DATE", "TIME", "PNAME"),
+        *("IMAGE", "COMPOSITE", "WAVEFORM", "SCOORD", "SCOORD3D", "TCOORD", "TABLE"),
+    )
+)
+_TYPES_BY_VALUE = (
+    (t.MeasuredValueSequence, "NUM"),
+    (t.ConceptCodeSequence, "CODE"),
+    (t.PersonName, "PNAME"),
+    (t.UID, "UIDREF"),
+    (t.DateTime, "DATETIME"),
+    (t.TextValue, "TEXT"),
+    (t.ReferencedSOPSequence, "COMPOSITE"),
+    (t.TabulatedValuesSequence, "TABLE"),
+    (t.ContentSequence, "CONTAINER"),
+)
+
+
+def _type_of_value(spans: dict[int, Span], sent: str) -> str:
+    if sent.startswith("PERSON"):  # a name, also where it stands as a text (Spectrum Dynamics)
+        return "PNAME"
+    return next((found for tag, found in _TYPES_BY_VALUE if tag in spans), sent)
 
 
 _TEXT_VALUES = (t.TextValue, t.UID, t.DateTime, t.PersonName, t.Date, t.Time)

@@ -154,6 +154,7 @@ def clean(text: str | None) -> str | None:
 
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+\.\d+")
 # A number within words, for patterns: `DLP=769.67`.
 PLAIN_NUMBER = r"(\d{1,9}(?:\.\d{1,15})?)(?!\d)"
 # No quantity of radiology is larger or, unless 0, smaller in any unit; sums, squares and
@@ -202,6 +203,8 @@ def _read_many(text: str) -> tuple[tuple[float, ...], bool]:
     is_legal = not re.search(r"[/,;]", text)
     if re.fullmatch(r"[-+]?\d+,\d+", text):
         text = text.replace(",", ".")
+    if _THOUSANDS.fullmatch(text):
+        return (), False  # 1,234.5 is one number or two
     parts = [p.strip() for p in re.split(r"[\\/,;]", text)]
     parts = [p for p in parts if p]
     if not all(_NUMBER.fullmatch(p) for p in parts):

@@ -1,8 +1,7 @@
-"""The way round for encodings the lean reader does not know: pydicom reads, and rewrites.
+"""The last way round, for layouts that break the rules: pydicom reads, and rewrites.
 
-Big endian, and layouts that break the rules: pydicom's long experience with those is
-worth more than speed. What it reads is written anew as explicit VR little endian, so that
-there is one reader of content only.
+pydicom's long experience with those is worth more than speed. What it reads is written
+anew as explicit VR little endian, so that there is one reader of content only.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from pydicom import config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -51,6 +53,7 @@ def unchecked(make: Callable[..., Made]) -> Callable[..., Made]:
     return quiet
 
 
+@unchecked
 def code_item(code: Code) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code[:3]
@@ -188,6 +191,14 @@ def encode(data_set: Dataset, *, syntax: str = ExplicitVRLittleEndian) -> bytes:
     out = BytesIO()
     data_set.save_as(out, enforce_file_format=True)
     return out.getvalue()
+
+
+def encode_item(made: Dataset) -> bytes:
+    """The elements of one item in explicit VR little endian, without any header."""
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, False
+    write_dataset(out, made)
+    return bytes(out.getvalue())
 
 
 def report(

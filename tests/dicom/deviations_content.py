@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dose_lib import codes as c
@@ -9,7 +11,9 @@ from dose_lib.records import (
     CtAcquisitionType,
     CtEvent,
     Laterality,
+    Modality,
     Part,
+    Phantom,
 )
 from tests.dicom import build as b
 from tests.dicom.deviations import case, codes_of, ct, read, xray
@@ -233,3 +237,101 @@ def _() -> None:
     assert administration.effective_dose_msv == 7.486
     assert administration.effective_dose_reference_authority is not None
     assert administration.effective_dose_reference_authority.meaning == "ICRP Publication 128"
+
+
+@case("value_by_meaning")
+def _() -> None:
+    phantom = b.coded(c.CTDI_W_PHANTOM_TYPE, ("113999", "DCM", "IEC Head Dosimetry Phantom"))
+    event, part = ct(b.container(c.CT_DOSE, b.num(c.MEAN_CTDI_VOL, "60", "mGy"), phantom))
+    assert event.phantom is Phantom.HEAD_16CM and "value_by_meaning" in codes_of(part)
+    assert part.totals.ctdi_vol_16cm_max_mgy == 60
+    other = b.coded(c.CTDI_W_PHANTOM_TYPE, ("113999", "DCM", "A phantom of our own"))
+    event, part = ct(b.container(c.CT_DOSE, b.num(c.MEAN_CTDI_VOL, "60", "mGy"), other))
+    assert event.phantom is None and "unknown_code" in codes_of(part)
+    side = b.coded(c.LATERALITY, ("L", "99X", "Left breast"), rel="HAS CONCEPT MOD")
+    agd = b.num(c.ACCUMULATED_AGD, "1.5", "mGy", side)
+    part, _ = read(b.xray_report(b.plane(agd), kind=c.MAMMOGRAPHY))
+    assert (part.totals.agd_left_mgy, part.totals.agd_both_mgy) == (1.5, None)
+
+
+@case("value_type_by_content")
+def _() -> None:
+    modifier = b.coded(c.FLUORO_MODE, c.PULSED)
+    modifier.ValueType = "HAS CONCEPT MOD"
+    event, _ = xray(modifier)
+    assert event.fluoro_mode is not None and event.fluoro_mode.value == c.PULSED.value
+
+
+@case("thousands")
+def _() -> None:
+    event, part = ct(b.num(c.DLP, "1,234.5", "mGy.cm"))
+    assert event.dlp_mgy_cm is None and "unreadable_number" in codes_of(part)
+    assert ct(b.num(c.DLP, "234,5", "mGy.cm"))[0].dlp_mgy_cm == 234.5
+
+
+@case("tube_current_from_events")
+def _() -> None:
+    event, _ = xray(b.num(c.XRAY_TUBE_CURRENT, "320", "mA"))
+    assert (event.tube_current_ma, event.average_tube_current_ma) == (320, None)
+
+
+@case("guided_without_fluoroscopy")
+def _() -> None:
+    stationary = b.coded(c.IRRADIATION_EVENT_TYPE, c.STATIONARY_ACQUISITION)
+    event = b.xray_event(stationary)
+
+    def modality(*items: Any, **header: Any) -> Modality:
+        return read(b.xray_report(*items, event, **header))[0].modality
+
+    guided = b.coded(c.ACQUISITION_DEVICE_TYPE, c.FLUOROSCOPY_GUIDED_SYSTEM, rel="HAS CONCEPT MOD")
+    plain = b.coded(c.ACQUISITION_DEVICE_TYPE, c.INTEGRATED_SYSTEM, rel="HAS CONCEPT MOD")
+    time = b.num(c.TOTAL_FLUORO_TIME, "12", "s")
+    none = b.num(c.TOTAL_FLUORO_TIME, "0.0", "s")
+    assert modality() is modality(plain) is modality(b.plane(none)) is Modality.DX
+    assert modality(guided) is modality(plain, b.plane(time)) is Modality.RF
+    assert modality(guided, ModalitiesInStudy=["XA", "SR"]) is Modality.XA
+
+
+@case("plane_without_events")
+def _() -> None:
+    kap = c.DOSE_AREA_PRODUCT_TOTAL
+    part, _ = read(
+        b.xray_report(
+            b.plane(b.num(kap, "0.00002", "Gy.m2"), value=c.PLANE_A),
+            b.plane(b.num(kap, "0", "Gy.m2"), value=c.PLANE_B),
+            b.xray_event(b.coded(c.IRRADIATION_EVENT_TYPE, c.STATIONARY_ACQUISITION)),
+        )
+    )
+    assert part.modality is Modality.DX and part.totals.kap_gy_cm2 == 0.2
+    assert [p.kap_gy_cm2 for p in part.totals.planes] == [0.2, 0]
+
+
+@case("study_time_missing")
+def _() -> None:
+    none = dict.fromkeys(("StudyDate", "StudyTime", "ContentDate", "ContentTime"))
+    part, _ = read(b.xray_report(b.xray_event(), **none, SeriesDate="20240131", SeriesTime="1015"))
+    assert part.started_at is not None and part.started_at.isoformat() == "2024-01-31T10:15:00"
+    assert "time_from_header" in codes_of(part)
+    assert read(b.xray_report(b.xray_event(), **none))[0].started_at is None
+
+
+@case("zero_length_request")
+def _() -> None:
+    long = ("1" * 40, "99LOCAL-HOSPITAL", "CT Thorax")
+    part, identity = read(
+        b.ct_report(
+            b.ct_event(),
+            RequestAttributesSequence=b.sequence(),
+            ProcedureCodeSequence=b.sequence(b.code_item(long)),
+            PerformingPhysicianName="House^Greg\\Wilson^James",
+        )
+    )
+    assert part.procedure_code is not None and part.procedure_code.value == "1" * 40
+    assert {s.staff_name for s in identity.staff} == {"House^Greg", "Wilson^James"}
+    assert "House" not in repr(part)
+
+
+@case("study_description_as_request")
+def _() -> None:
+    part, _ = read(b.xray_report(b.xray_event(), StudyDescription="Thorax pa"))
+    assert part.study_description == "Thorax pa" and part.requested_procedure is None

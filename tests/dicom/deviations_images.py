@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from dose_lib import codes as c
 from dose_lib import merge
+from dose_lib.errors import NoDoseError
 from dose_lib.records import (
     CtEvent,
     Laterality,
@@ -253,3 +254,99 @@ def _() -> None:
     lying = plain.replace(b"UI\x14\0" + explicit, b"UI\x12\0" + implicit, 1)
     assert lying != plain
     assert read(lying)[0].events == read(plain)[0].events
+
+
+@case("odd_elements")
+def _() -> None:
+    plain = make_ct_rdsr(events=2)
+    place = plain.index(b"\x08\0\x60\0CS")
+    odd = b"\x08\0\x58\0ZZ\x04\0abcd"
+    assert read(plain[:place] + odd + plain[place:])[0].events == read(plain)[0].events
+
+
+@case("philips_screen_order")
+def _() -> None:
+    second = exposure(AcquisitionDateTime="20240131101500", SeriesDescription="Arterial")
+    first = exposure(AcquisitionDateTime="20240131101000", SeriesDescription="Native")
+    made = b.header(
+        b.SECONDARY_CAPTURE,
+        Modality="CT",
+        ImageType=["DERIVED", "SECONDARY", "DOSE_INFO"],
+        ExposureDoseSequence=b.sequence(second, first),
+    )
+    part, _ = read(b.encode(made))
+    assert [e.acquisition_protocol for e in part.events] == ["Native", "Arterial"]
+    (where,) = (p.path for p in part.provenance if p.name == "events[0].kvp_kv")
+    assert where.startswith("(0040,030E)[1]/")  # its place in the object stays known
+
+
+@case("philips_screen_totals")
+def _() -> None:
+    made = b.header(
+        b.SECONDARY_CAPTURE,
+        Modality="CT",
+        ImageType=["DERIVED", "SECONDARY", "DOSE_INFO"],
+        CommentsOnRadiationDose="Series #1 Average CTDIvol=14\r\nTotal DLP=277.1",
+    )
+    part, _ = read(b.encode(made))
+    assert part.totals.dlp_total_mgy_cm == 277.1 and part.events == ()
+    made.CommentsOnRadiationDose = "Results"
+    with pytest.raises(NoDoseError, match="pixels"):
+        read(b.encode(made))
+
+
+@case("toshiba_protocol_comment")
+def _() -> None:
+    comment = {"ImageComments": "CHEST PA", "SeriesDescription": "Series"}
+    event, part = image(**comment, Manufacturer="TOSHIBA", ManufacturerModelName="TM_TFD_1.0")
+    assert event.acquisition_protocol == "CHEST PA"
+    assert "toshiba_protocol_comment" in rules_of(part)
+    assert image(**comment)[0].acquisition_protocol == "Series"
+
+
+@case("frames_of_their_own")
+def _() -> None:
+    def frame(dose: str) -> Dataset:
+        return b.item(XRayAcquisitionDoseSequence=b.sequence(b.item(OrganDose=dose)))
+
+    def tomosynthesis(*frames: Dataset, **header: Any) -> tuple[XRayEvent, Part]:
+        per_frame = {"PerFrameFunctionalGroupsSequence": b.sequence(*frames)}
+        return image("1.2.840.10008.5.1.4.1.1.13.1.4", Modality="MG", **per_frame, **header)
+
+    event, part = tomosynthesis(frame("0.001"), frame("0.002"), frame("0.001"))
+    assert event.agd_mgy == 0.4 and "frames_summed" in codes_of(part)
+    event, part = tomosynthesis(frame("0.001"), frame("0.002"), OrganDose="0.015")
+    assert event.agd_mgy == 1.5 and "frames_summed" not in codes_of(part)
+
+
+@case("enhanced_ct_sources")
+def _() -> None:
+    def exposure_of(ctdi: float) -> Dataset:
+        return b.item(CTDIvol=ctdi, ExposureTimeInms=500.0, XRayTubeCurrentInmA=200.0)
+
+    def frame(uid: str, ctdi: float) -> Dataset:
+        return b.item(
+            IrradiationEventIdentificationSequence=b.sequence(b.item(IrradiationEventUID=uid)),
+            CTExposureSequence=b.sequence(exposure_of(ctdi)),
+        )
+
+    shared = b.item(
+        CTXRayDetailsSequence=b.sequence(b.item(KVP="100")),
+        CTAdditionalXRaySourceSequence=b.sequence(b.item(KVP="140", XRayTubeCurrentInmA=90.0)),
+    )
+    made = b.header(
+        "1.2.840.10008.5.1.4.1.1.2.1",
+        Modality="CT",
+        SharedFunctionalGroupsSequence=b.sequence(shared),
+        PerFrameFunctionalGroupsSequence=b.sequence(
+            frame("1.2.7.1", 7.0), frame("1.2.7.1", 7.0), frame("1.2.7.2", 9.0)
+        ),
+    )
+    part, _ = read(b.encode(made))
+    first, second = part.events
+    assert isinstance(first, CtEvent) and isinstance(second, CtEvent)
+    assert (first.event_uid, first.ctdi_vol_mgy) == ("1.2.7.1", 7)
+    assert (second.event_uid, second.ctdi_vol_mgy) == ("1.2.7.2", 9)
+    assert [s.kvp_kv for s in first.sources] == [100, 140]
+    assert [s.tube_current_ma for s in first.sources] == [200, 90]
+    assert first.kvp_kv is None  # of two tubes no single number is the event's
