@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import struct
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
-from pynetdicom.association import Association
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES
 from pynetdicom.sop_class import (
-    CTImageStorage,
     StorageCommitmentPushModel,
     Verification,
-    XRayRadiationDoseSRStorage,
 )
 
 from dose_lib.errors import PortInUseError, SettingsError
 from dose_lib.settings import Settings
+from pipelines.classes import DOSE_CLASSES
 from pipelines.disk import Disk
 from pipelines.peers import parse_peer, read_pending
 from pipelines.receive import Receiver, _Renewal
 from pipelines.spool import Spool
 from tests.conftest import require
+from tests.pipelines.callers import associate, send, waiting
 from tests.pipelines.objects import CT_IMAGE, dose_report, encode
 
 
@@ -39,34 +35,6 @@ from tests.pipelines.objects import CT_IMAGE, dose_report, encode
 def receiver(settings: Settings) -> Iterator[Receiver]:
     with Receiver(settings) as running:
         yield running
-
-
-@contextmanager
-def associate(port: int, *, caller: str = "CT1", max_pdu: int = 16382) -> Iterator[Association]:
-    entity = AE(caller)
-    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = 10
-    entity.add_requested_context(Verification)
-    entity.add_requested_context(XRayRadiationDoseSRStorage, ExplicitVRLittleEndian)
-    entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-    association = entity.associate("127.0.0.1", port, max_pdu=max_pdu, ae_title="DOSELOOP")
-    connection = association.dul.socket.socket if association.dul.socket else None
-    try:
-        yield association
-    finally:
-        if association.is_established:
-            association.release()
-        if connection is not None:  # pynetdicom leaves it open where we have closed it first
-            connection.close()
-
-
-def send(association: Association, report: Dataset) -> Dataset:
-    report.file_meta = Dataset()
-    report.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return association.send_c_store(report)
-
-
-def waiting(receiver: Receiver) -> list[Path]:
-    return receiver.spool.waiting()
 
 
 def test_objects_arrive_whole_with_who_sent_them(receiver: Receiver) -> None:
@@ -106,6 +74,32 @@ def test_dcmtk_sends_in_every_encoding(receiver: Receiver, tmp_path: Path, encod
     assert arrival.receipt.sop_instance_uid == dose_report().SOPInstanceUID
     subprocess.run([require("dcmftest"), str(arrival.path)], check=True, capture_output=True)
     subprocess.run([require("dcmdump"), str(arrival.path)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("sop_class", DOSE_CLASSES)
+def test_every_class_is_taken_in_every_transfer_syntax(receiver: Receiver, sop_class: str) -> None:
+    """One context for each syntax; what arrives is what was sent, byte for byte."""
+    entity = AE("CT1")
+    for syntax in ALL_TRANSFER_SYNTAXES:
+        entity.add_requested_context(sop_class, syntax)
+    association = entity.associate("127.0.0.1", receiver.port)
+    connection = association.dul.socket.socket if association.dul.socket else None
+    assert association.rejected_contexts == []
+    assert len(association.accepted_contexts) == len(ALL_TRANSFER_SYNTAXES)
+    for number, syntax in enumerate(ALL_TRANSFER_SYNTAXES):
+        report = dose_report(number, sop_class=sop_class)
+        report.file_meta = Dataset()
+        report.file_meta.TransferSyntaxUID = syntax
+        assert association.send_c_store(report).Status == 0, syntax
+    association.release()
+    if connection is not None:
+        connection.close()
+    arrivals = [receiver.spool.load(p) for p in waiting(receiver)]
+    assert [a.receipt.transfer_syntax for a in arrivals] == list(ALL_TRANSFER_SYNTAXES)
+    for number, arrival in enumerate(arrivals):
+        read = dcmread(arrival.path)
+        assert read.SOPInstanceUID == dose_report(number).SOPInstanceUID
+        assert read.ContentSequence[0].TextValue == "dose"
 
 
 @pytest.mark.peer
@@ -280,91 +274,6 @@ def test_allow_list_lines() -> None:
             parse_peer(wrong)
 
 
-def test_more_associations_than_allowed_are_told_to_come_back(settings: Settings) -> None:
-    with Receiver(settings.model_copy(update={"dicom_max_associations": 2})) as receiver:
-        with (
-            associate(receiver.port) as one,
-            associate(receiver.port) as two,
-            associate(receiver.port) as three,
-        ):
-            assert one.is_established and two.is_established
-            assert three.is_rejected
-            assert send(one, dose_report()).Status == 0
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            with associate(receiver.port) as later:
-                if later.is_established:
-                    return
-        pytest.fail("no association after the others were released")
-
-
-def connect(receiver: Receiver) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", receiver.port), timeout=10)
-
-
-def test_connections_that_only_knock_leave_no_thread_behind(receiver: Receiver) -> None:
-    """What a port monitor does; without care each would keep a place for the whole timeout."""
-    for _ in range(30):
-        connect(receiver).close()
-    deadline = time.monotonic() + 5
-    while receiver.facts()["associations"] and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert receiver.facts()["associations"] == 0
-
-
-def test_garbage_and_silence_keep_nobody_waiting(receiver: Receiver) -> None:
-    silent = [connect(receiver) for _ in range(5)]
-    loud = connect(receiver)
-    loud.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
-    huge = connect(receiver)
-    huge.sendall(struct.pack(">BBL", 1, 0, 0xFFFFFFF0))
-    with associate(receiver.port) as association:
-        assert send(association, dose_report()).Status == 0
-    assert loud.recv(100)[:1] in (b"", b"\x07"), "closed or aborted"
-    assert huge.recv(100)[:1] in (b"", b"\x07")
-    for connection in (*silent, loud, huge):
-        connection.close()
-
-
-def half_a_message(association: Association) -> None:
-    """Announce a PDU of 1000 bytes and send 10."""
-    association.dul.socket.send(struct.pack(">BBL", 4, 0, 1000) + b"\x00" * 10)
-
-
-def test_peer_that_stops_inside_a_pdu_is_dropped(settings: Settings) -> None:
-    with Receiver(settings.model_copy(update={"dicom_timeout_s": 0.3})) as receiver:
-        with associate(receiver.port) as hanging:
-            half_a_message(hanging)
-            deadline = time.monotonic() + 10
-            while hanging.is_established and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert not hanging.is_established
-        with associate(receiver.port) as association:
-            assert send(association, dose_report()).Status == 0
-        assert len(waiting(receiver)) == 1
-
-
-def test_idle_association_is_closed(settings: Settings) -> None:
-    with (
-        Receiver(settings.model_copy(update={"dicom_timeout_s": 0.2})) as receiver,
-        associate(receiver.port) as idle,
-    ):
-        deadline = time.monotonic() + 10
-        while idle.is_established and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not idle.is_established
-
-
-def test_sender_that_vanishes_in_the_middle_leaves_nothing(receiver: Receiver) -> None:
-    with associate(receiver.port) as association:
-        half_a_message(association)
-        association.dul.socket.socket.close()
-        association.kill()
-    with associate(receiver.port) as association:
-        assert send(association, dose_report()).Status == 0
-    assert len(list(receiver.spool.folder.iterdir())) == 1
-
-
 def test_several_associations_at_once_lose_nothing(receiver: Receiver) -> None:
     answers: list[int] = []
 
@@ -397,42 +306,3 @@ def test_beyond_loopback_needs_allow_list_and_encryption(settings: Settings) -> 
         Receiver(listed)
     with Receiver(listed.model_copy(update={"dicom_allow_plain": True})) as receiver:
         assert receiver.port
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    certificate, key = tmp_path / "site.pem", tmp_path / "site.key"
-    command = [require("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
-
-
-def test_tls_takes_objects_and_refuses_plain_callers(
-    settings: Settings, certificate: tuple[Path, Path]
-) -> None:
-    chain, key = certificate
-    chosen = {"dicom_tls_certificate": chain, "dicom_tls_key": key, "dicom_timeout_s": 5.0}
-    with Receiver(settings.model_copy(update=chosen)) as receiver:
-        with connect(receiver) as silent:  # its handshake must not block the others
-            entity = AE("CT1")
-            entity.add_requested_context(XRayRadiationDoseSRStorage, ExplicitVRLittleEndian)
-            trust = ssl.create_default_context(cafile=chain)
-            association = entity.associate(
-                "127.0.0.1", receiver.port, tls_args=(trust, "127.0.0.1")
-            )
-            assert association.is_established
-            report = dose_report(1, text="x" * 100_000)
-            assert send(association, report).Status == 0
-            association.release()
-            silent.sendall(b"not TLS")
-        with associate(receiver.port) as plain:
-            assert not plain.is_established
-        assert len(waiting(receiver)) == 1
-
-
-def test_certificate_that_cannot_be_read_is_said(settings: Settings, tmp_path: Path) -> None:
-    chosen = settings.model_copy(update={"dicom_tls_certificate": tmp_path / "no.pem"})
-    with pytest.raises(SettingsError, match="certificate or key cannot be used"):
-        Receiver(chosen)

@@ -1,0 +1,168 @@
+"""Size of the patient on a CT image: a water cylinder of known diameter, by every route."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE
+
+import dose_lib
+from dose_lib.settings import Settings
+from pipelines.headers import HeaderStream
+from pipelines.slices import CT_IMAGE, MOST_PIXELS, can_measure, measure_slice
+
+STUDY = "1.2.826.0.1.3680043.10.1.77"
+DIAMETER_MM = 298.0
+SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
+
+
+def water_cylinder(diameter_mm: float = DIAMETER_MM, n: int = 512) -> np.ndarray[Any, Any]:
+    """Stored values of a cylinder of water in air; 500 mm across."""
+    axis = (np.arange(n) - (n - 1) / 2) * 500.0 / n
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    return np.where(np.hypot(x, y) <= diameter_mm / 2, 1024, 24).astype(np.int16)
+
+
+def ct_image(number: int = 5, **given: Any) -> Dataset:
+    """An axial CT image with a dose in its header."""
+    image = Dataset()
+    image.SOPClassUID, image.SOPInstanceUID = CT_IMAGE, f"{STUDY}.3.{number}"
+    image.StudyInstanceUID, image.SeriesInstanceUID = STUDY, f"{STUDY}.3"
+    image.Modality, image.Manufacturer, image.ManufacturerModelName = "CT", "ACME", "Scan 64"
+    image.DeviceSerialNumber, image.StationName = "S47110", "CT1"
+    image.StudyDate = image.AcquisitionDate = "20260302"
+    image.StudyTime = image.AcquisitionTime = "080000"
+    image.StudyDescription, image.PatientID, image.PatientAge = "CT Thorax", "Q1", "060Y"
+    image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    image.InstanceNumber, image.AcquisitionNumber = number, 2
+    image.IrradiationEventUID = f"{STUDY}.9"
+    image.KVP, image.CTDIvol, image.XRayTubeCurrent = "120", 7.5, "200"
+    image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    image.ImagePositionPatient = [-250, -250, 10.0 * number]
+    image.Rows = image.Columns = 512
+    image.PixelSpacing = [500 / 512, 500 / 512]
+    image.BitsAllocated, image.BitsStored, image.HighBit = 16, 16, 15
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.PixelRepresentation, image.RescaleSlope, image.RescaleIntercept = 1, "1", "-1024"
+    image.PixelData = water_cylinder().tobytes()
+    image["PixelData"].VR = "OW"
+    for name, value in given.items():
+        setattr(image, name, value)
+    return image
+
+
+def as_file(image: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
+    """The image as a Part 10 file."""
+    image.file_meta = FileMetaDataset()
+    image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    image.file_meta.TransferSyntaxUID = syntax
+    out = BytesIO()
+    dcmwrite(out, image, enforce_file_format=True)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("piece", [1, 1000, 10**7])
+def test_water_while_it_streams_in(syntax: str, piece: int) -> None:
+    """Header and pixels in pieces of any length: the diameter within half a per cent."""
+    image = ct_image()
+    if syntax == ExplicitVRBigEndian:
+        image.PixelData = water_cylinder().byteswap().tobytes()
+        image["PixelData"].VR = "OW"
+    data = as_file(image, syntax)
+    (length,) = np.frombuffer(data[140:144], "<u4")
+    start = 144 + int(length)
+    stream = HeaderStream(syntax, MOST_PIXELS)
+    step = max(piece, (len(data) - start) // 5000)
+    for at in range(start, len(data), step):
+        stream.feed(data[at : at + step])
+    header = data[:start] + stream.finish()
+    assert "PixelData" not in dcmread(BytesIO(header))
+    (found,) = measure_slice(header, bytes(stream.pixels), every=5).values()
+    assert found.value == pytest.approx(DIAMETER_MM, rel=5e-3)
+    assert found.inputs["z_mm"] == 50.0
+    assert found.formula.startswith("AAPM 220")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]},
+        {"ImageOrientationPatient": None},
+        {"InstanceNumber": 7},
+        {"PixelData": b"\x00\x00"},
+        {"Rows": 60_000},
+        {"BitsAllocated": 8},
+        {"RescaleSlope": None},
+        {"PixelSpacing": [0, 0]},
+        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"},
+    ],
+)
+def test_what_is_no_axial_ct_image_has_no_size(given: dict[str, Any]) -> None:
+    assert measure_slice(as_file(ct_image(**given)), b"", every=5) == {}
+
+
+def test_compressed_pixels_are_not_held() -> None:
+    assert not can_measure(CT_IMAGE, "1.2.840.10008.1.2.4.70")
+    assert measure_slice(as_file(ct_image()), b"", every=0) == {}
+
+
+def sizes(settings: Settings) -> dict[str, Any]:
+    """Size and method of the only exam."""
+    studies = dose_lib.connect(settings=settings).table("studies")
+    names = ("size_method", "derived_water_equivalent_diameter_mm", "derived_ssde_max_mgy")
+    (row,) = studies.select(*names).to_pyarrow().to_pylist()
+    return dict(row)
+
+
+def check(found: dict[str, Any]) -> None:
+    assert found["size_method"] == "image"
+    assert found["derived_water_equivalent_diameter_mm"] == pytest.approx(DIAMETER_MM, rel=5e-3)
+
+
+def test_images_of_a_folder(settings: Settings, tmp_path: Path) -> None:
+    from pipelines.folder import ingest_paths
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in (1, 2, 5):
+        (folder / f"{number}.dcm").write_bytes(as_file(ct_image(number)))
+    ingest_paths([folder], settings)
+    check(sizes(settings))
+
+
+def test_images_of_a_peer_keep_the_size_and_lose_the_pixels(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the network, into the store, out of the archive: the number stays, no pixel does."""
+    from dose_lib.store import Store
+    from pipelines.ingest import Ingest
+    from pipelines.receive import Receiver
+    from tests.pipelines.running import settle
+
+    named = settings.model_copy(update={"dicom_port": 0, "dicom_image_peers": ("SENDER",)})
+    with Receiver(named) as receiver:
+        sender = AE("SENDER")
+        sender.add_requested_context(CT_IMAGE, ExplicitVRLittleEndian)
+        association = sender.associate("127.0.0.1", receiver.port, ae_title=named.ae_title)
+        assert association.is_established
+        for number in (5, 10):
+            image = dcmread(BytesIO(as_file(ct_image(number))))
+            assert association.send_c_store(image).Status in (0x0000, 0xB006)
+        association.release()
+    with Store.open(named) as store:
+        ingest = Ingest(named, store)
+        settle(ingest)
+        ingest.close()
+    check(sizes(named))
+    kept = [p for p in named.archive_dir.rglob("*") if p.is_file()]
+    assert kept
+    assert all(p.stat().st_size < 10_000 for p in kept)
