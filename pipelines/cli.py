@@ -14,6 +14,7 @@ from pipelines.commands import (
     collecting,
     comparing,
     export,
+    history,
     identities,
     levels,
     objects,
@@ -64,6 +65,7 @@ for group, name, command in (
 identities.add_to(app)
 collecting.add_to(app)
 sizes.add_to(app)
+history.add_to(app)
 levels.add_to(app)
 comparing.add_to(app)
 export.add_to(app)

@@ -22,7 +22,7 @@ import msgspec
 
 from dose_lib.errors import ReceiveError
 
-Route = Literal["c-store", "folder", "mpps", "c-get", "c-move", "dicomweb"]
+Route = Literal["c-store", "folder", "mpps", "c-get", "c-move", "dicomweb", "history"]
 
 # PS3.5 names of the encodings a trailing element has to follow.
 _IMPLICIT = "1.2.840.10008.1.2"

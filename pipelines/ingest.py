@@ -213,8 +213,8 @@ class Ingest:
             else:
                 outcome, failure = stored
                 settled.append(Settled(path, receipt, outcome, failure or one.failure))
-        self._undetected += [s for s in settled if _has_dose(s.outcome)]
-        return [s for s in settled if not _has_dose(s.outcome)]
+        self._undetected += [s for s in settled if _is_to_be_looked_at(s)]
+        return [s for s in settled if not _is_to_be_looked_at(s)]
 
     def _keep_identities(self, read: Sequence[ReadObject]) -> None:
         """Hand sealed identities to the vault before anything is committed (see its inbox)."""
@@ -331,8 +331,10 @@ def from_both_ends(waiting: Sequence[Path], n: int) -> list[Path]:
     return [*reversed(waiting[older - n :]), *waiting[:older]]
 
 
-def _has_dose(outcome: Outcome) -> bool:
-    return outcome.status in (Status.STORED, Status.SUPERSEDED)
+def _is_to_be_looked_at(settled: Settled) -> bool:
+    """True for what has dose; exams of years ago from an export open no findings."""
+    has_dose = settled.outcome.status in (Status.STORED, Status.SUPERSEDED)
+    return has_dose and settled.receipt.route != "history"
 
 
 def _incoming(receipt: Receipt, read: ReadObject) -> Incoming:

@@ -20,8 +20,9 @@ from dose_lib import DoseError, Settings, load_settings
 from dose_lib.dicom.identify import ObjectHead, peek
 from dose_lib.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
 from dose_lib.errors import NoDoseError, SettingsError
+from dose_lib.history import read_exam_bytes
 from dose_lib.normalise import SiteFacts, judge_patient, read_site
-from dose_lib.records import Finding, Part, Rejection, SourceKind, StepStatus
+from dose_lib.records import Finding, Identity, Part, Rejection, SourceKind, StepStatus
 from dose_lib.store import site_key
 from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
@@ -132,15 +133,17 @@ class Worker:
         )
 
     def _parts(self, arrival: Arrival) -> tuple[tuple[Part, ...], bytes]:
-        parts, identity = dose_lib.read_bytes(arrival.data, site_key=self._key)
         receipt = arrival.receipt
+        # Only what we put there ourselves is such an exam, whatever the bytes of others say.
+        read = read_exam_bytes if receipt.route == "history" else dose_lib.read_bytes
+        parts, identity = read(arrival.data, site_key=self._key)
         if all(_is_under_way(p) for p in parts):
             raise NoDoseError("a performed procedure step in progress; its end will tell the dose")
         entry = VaultEntry.of(
             parts, identity, sha256=receipt.sha256, received_at=receipt.received_at
         )
         # Phantoms are recognised by their names, which the store never sees.
-        judged = tuple(judge_patient(part, self._site, identity) for part in parts)
+        judged = tuple(_judge(part, self._site, identity) for part in parts)
         return judged, seal_entries(self._settings, [entry])
 
     def warm_up(self) -> None:
@@ -193,6 +196,13 @@ def _read_note(arrival: Arrival, head: ObjectHead) -> ReadObject:
         failure=note if isinstance(note, Failure) else None,
         rejection=None if isinstance(note, Failure) else note,
     )
+
+
+def _judge(part: Part, site: SiteFacts, identity: Identity) -> Part:
+    """Patient or not; what an export of another system says of it holds."""
+    judged = judge_patient(part, site, identity)
+    is_said = part.is_history and part.is_patient is False and judged.is_patient
+    return part if is_said else judged
 
 
 def _is_under_way(part: Part) -> bool:

@@ -30,6 +30,7 @@ LAYERS = (
     ("dose_lib.dicom.sr", 2),
     ("dose_lib.dicom.identify", 2),
     ("dose_lib.dicom", 3),
+    ("dose_lib.history", 4),
     ("dose_lib.normalise", 4),
     ("dose_lib.store", 5),
     ("dose_lib.vault", 5),

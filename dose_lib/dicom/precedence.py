@@ -29,6 +29,7 @@ _RANK = {
     SourceKind.OCR: 5,
     SourceKind.MANUAL: 6,
     SourceKind.P_RDSR: 7,
+    SourceKind.HISTORY: 8,
 }
 _LAST = datetime.max
 _FIRST = datetime.min

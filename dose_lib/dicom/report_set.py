@@ -104,7 +104,7 @@ def assign_roles(parts: Sequence[Part]) -> list[Role]:
     """Role of each reading of one exam part, in the order given.
 
     Images and performed procedure steps are no reports: they are always active, and merged
-    event by event.
+    event by event. What an export of another dose system says counts only alone.
     """
     reports = [_Report(p, set_of(p), _family(p.sources[0])) for p in parts]
     roles = _superseded(reports)
@@ -118,7 +118,19 @@ def assign_roles(parts: Sequence[Part]) -> list[Role]:
         if whole:
             first = min(whole, key=lambda n: _beginning(reports[n]))
             roles[first] = Role(SetRole.PRIMARY)
+    _put_history_last(reports, roles)
     return [role or Role(SetRole.PRIMARY) for role in roles]
+
+
+def _put_history_last(reports: Sequence[_Report], roles: list[Role | None]) -> None:
+    exports = [n for n, r in enumerate(reports) if r.source.kind is SourceKind.HISTORY]
+    others = [r for n, r in enumerate(reports) if n not in exports]
+    if not exports:
+        return
+    best = max(others or (reports[n] for n in exports), key=lambda r: _strength(r.source))
+    for n in exports:
+        if reports[n] is not best:
+            roles[n] = Role(SetRole.SUPERSEDED, best.source.sop_instance_uid)
 
 
 def _superseded(reports: Sequence[_Report]) -> list[Role | None]:

@@ -91,6 +91,7 @@ class SizeSource(StrEnum):
     WORKLIST = "worklist"
     HL7 = "hl7"
     MANUAL = "manual"
+    HISTORY = "history"
 
 
 class PregnancyStatus(StrEnum):
@@ -180,6 +181,7 @@ class SourceKind(StrEnum):
     IMAGE_HEADER = "image_header"
     OCR = "ocr"
     MANUAL = "manual"
+    HISTORY = "history"
 
 
 class SetRole(StrEnum):

@@ -196,6 +196,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     intent: Code | None = None
     is_patient: bool | None = None
     not_patient_reason: str | None = None
+    is_history: bool | None = None
     acquisition_device_type: Code | None = None
     scope_of_accumulation: Code | None = None
     scope_uid: str | None = None

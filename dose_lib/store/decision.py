@@ -89,6 +89,13 @@ class DoseExpirePayload(_Payload):
     before: AwareDatetime
 
 
+class HistoryImportPayload(_Payload):
+    """The exams of an imported export count no longer, or count again."""
+
+    is_undone: bool
+    note: str | None = None
+
+
 class CommentPayload(_Payload):
     """A remark on anything."""
 
@@ -111,6 +118,7 @@ KINDS: Mapping[str, type[BaseModel]] = {
     "drl_adoption": OpenPayload,
     "drl_sign_off": OpenPayload,
     "finding_state": FindingStatePayload,
+    "history_import": HistoryImportPayload,
     "operator_code": OperatorCodePayload,
     "procedure_mapping": ProcedureMappingPayload,
     "renormalise": RenormalisePayload,

@@ -164,6 +164,7 @@ def _erase(con: duckdb.DuckDBPyConnection, places: Mapping[Place, str]) -> set[s
         some = [h for h, r in hashes.items() if r == reason]
         notes = _notes_about(con, some)
         con.execute("DELETE FROM reading WHERE sha256 IN (SELECT unnest(?))", [some])
+        con.execute("DELETE FROM history WHERE sha256 IN (SELECT unnest(?))", [some])
         _erase_receipts(con, [*some, *notes], reason)
     return studies
 
@@ -257,6 +258,10 @@ def _unlink_readings(con: duckdb.DuckDBPyConnection, hashes: Sequence[str]) -> N
         con.execute(
             "UPDATE reading SET record = u.record, patient_key = u.patient_key"
             " FROM unlinked_rows AS u WHERE reading.rowid = u.row"
+        )
+        con.execute(
+            "UPDATE history SET patient_key = NULL WHERE sha256 IN (SELECT unnest(?))",
+            [list(hashes)],
         )
     finally:
         con.unregister("unlinked_rows")

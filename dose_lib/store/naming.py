@@ -17,13 +17,15 @@ import msgspec
 from dose_lib.normalise.texts import text_key
 from dose_lib.records import Decision
 from dose_lib.store.decision import decision_id
+from dose_lib.store.history import KIND as HISTORY
+from dose_lib.store.history import settle_history, studies_of_imports
 from dose_lib.store.making import Rules
 from dose_lib.store.write import remake
 
 MAPPING = "procedure_mapping"
 LINK = "device_link"
 RENORMALISE = "renormalise"
-KINDS = (MAPPING, LINK, RENORMALISE)
+KINDS = (MAPPING, LINK, RENORMALISE, HISTORY)
 BATCH = 200  # studies a transaction: others may write in between
 
 # Columns of `part` that hold a text or a code which a mapping may be about.
@@ -70,6 +72,8 @@ def studies_of(con: duckdb.DuckDBPyConnection, given: Sequence[Decision]) -> lis
         ends = {str(e) for d in decisions_of(con, LINK) for e in (d.subject, d.payload["same_as"])}
         query = "SELECT DISTINCT study_uid FROM part WHERE device_key IN (SELECT unnest(?))"
         found |= set(_column(con, query, [sorted(ends)]))
+    if imports := [d.subject for d in given if d.kind == HISTORY]:
+        found |= set(studies_of_imports(con, imports))
     mappings = [d for d in given if d.kind == MAPPING]
     if mappings:
         found |= set(_mapped(con, {text_key(d.subject) for d in mappings}, mappings))
@@ -113,6 +117,7 @@ def rename(
     )
     before = {row[0]: row for row in con.execute(query, [list(studies)]).fetchall()}
     parts = [p for some in remake(con, studies, rules).values() for p in some]
+    settle_history(con, studies)
     changed = [
         [*before[p.part_key], now]
         for p in parts

@@ -1,6 +1,7 @@
 """Which readings count: objects are corrected, moved to another study, rejected.
 
-Three things take a reading out, and none of them depends on the order of arrival:
+Three things take an object's reading out, and none of them depends on the order of arrival
+(exams of exports have rules of their own, see `history`):
 
 * a rejection note says that its object was wrong (`dose_lib.dicom.rejection`);
 * the same object, by SOP Instance UID, is there with newer content: corrected, or changed by
@@ -25,6 +26,7 @@ import msgspec
 
 from dose_lib.dicom.report_set import is_stand_in
 from dose_lib.records import Code, Part, Rejection, RejectionReason, XRayEvent
+from dose_lib.store.history import history_out
 
 CORRECTED = "the object was received again with other content"
 MOVED = "the same exposures were received again under another study"
@@ -124,7 +126,8 @@ def standing(con: duckdb.DuckDBPyConnection, studies: Iterable[str]) -> Standing
         known = set(found)
         rows = [_Row(*r) for r in con.execute(_RELATED, {"studies": sorted(known)}).fetchall()]
         found |= {r.study_uid for r in rows}
-    return Standing(frozenset(found), _judge(rows, _withdrawn(con, rows)))
+    out = _judge(rows, _withdrawn(con, rows))
+    return Standing(frozenset(found), out | history_out(con, sorted(found)))
 
 
 def _withdrawn(con: duckdb.DuckDBPyConnection, rows: Iterable[_Row]) -> dict[int, RejectionReason]:

@@ -57,6 +57,7 @@ SELECT
     p.indication,
     p.is_patient,
     p.not_patient_reason,
+    p.is_history,
     p.mg_mode,
     p.operator_keys,
     CASE
@@ -154,6 +155,7 @@ SELECT
     s.sex,
     s.weight_kg,
     s.is_patient,
+    s.is_history,
     e.*
 FROM event AS e
 JOIN studies AS s USING (part_key);
