@@ -20,6 +20,8 @@ from pipelines.receive import Receiver
 from tests.pipelines.callers import associate, connect, send, waiting
 from tests.pipelines.objects import dose_report
 
+LARGE_MB = int(os.environ.get("DOSE_LARGE_MB", "200"))
+
 
 @pytest.fixture
 def receiver(settings: Settings) -> Iterator[Receiver]:
@@ -140,7 +142,6 @@ def send_fragment(association: Association, content: bytes, *, is_last: bool) ->
 
 def test_object_without_end_is_counted_not_kept(settings: Settings) -> None:
     """`DOSE_LARGE_MB` sets its size; it needs no more memory than the limit of an object."""
-    megabytes = int(os.environ.get("DOSE_LARGE_MB", "200"))
     fragment = bytes(120_000)
     process = psutil.Process()
     with (
@@ -150,7 +151,7 @@ def test_object_without_end_is_counted_not_kept(settings: Settings) -> None:
         association._reactor_checkpoint.clear()  # its own thread must not take the answer
         begin_store(association)
         before = most = process.memory_info().rss
-        for n in range(megabytes * 1_000_000 // len(fragment)):
+        for n in range(LARGE_MB * 1_000_000 // len(fragment)):
             send_fragment(association, fragment, is_last=False)
             if n % 100 == 0:
                 most = max(most, process.memory_info().rss)
@@ -163,7 +164,7 @@ def test_object_without_end_is_counted_not_kept(settings: Settings) -> None:
         assert message.Status == 0xA700
         assert (most - before) / 1e6 < 60
         assert send(association, dose_report()).Status == 0
-    print(f"{megabytes} MB sent, {(most - before) / 1e6:.0f} MB more memory")
+    print(f"{LARGE_MB} MB sent, {(most - before) / 1e6:.0f} MB more memory")
 
 
 def association_request(called: str = "DOSELOOP") -> bytes:
