@@ -33,7 +33,6 @@ _LABELS = {
     "exposure_time_s": "time",
     "exposure_time_ms": "time",
     "scanning_length_mm": "length",
-    "pitch_factor": "pitch",
     "kap_gy_cm2": "KAP",
     "ka_r_mgy": "Ka,r",
     "ka_i_mgy": "Ka,i",
@@ -49,7 +48,21 @@ _LABELS = {
     "ctdi_vol_32cm_max_mgy": "largest CTDIvol, 32 cm phantom",
     "ssde_max_mgy": "largest SSDE",
     "effective_dose_msv": "effective dose as stated",
+    "kap_fluoro_gy_cm2": "KAP, fluoroscopy",
+    "kap_acquisition_gy_cm2": "KAP, acquisitions",
+    "ka_r_fluoro_mgy": "Ka,r, fluoroscopy",
+    "ka_r_acquisition_mgy": "Ka,r, acquisitions",
+    "ka_r_max_plane_mgy": "Ka,r, larger plane",
     "fluoro_time_s": "fluoroscopy time",
+    "n_events": "events",
+    "n_localiser_events": "localisers",
+    "n_spiral_events": "spiral scans",
+    "n_sequenced_events": "sequenced scans",
+    "n_stationary_events": "stationary scans",
+    "n_fluoro_events": "fluoroscopy events",
+    "n_acquisition_events": "acquisitions",
+    "n_frames": "frames",
+    "n_pulses": "pulses",
     "agd_left_mgy": "AGD left",
     "agd_right_mgy": "AGD right",
     "agd_both_mgy": "AGD both",
@@ -57,15 +70,25 @@ _LABELS = {
 # Columns of the table of events, in order; those without any value are left out.
 _COLUMNS = (
     *("started_at", "acquisition_protocol", "acquisition_type", "event_type", "plane"),
-    *("target_region", "anatomical_structure", "laterality", "image_view", "phantom"),
+    *("target_region", "anatomical_structure", "laterality", "view", "phantom"),
     *("ctdi_vol_mgy", "dlp_mgy_cm", "ssde_mgy", "kap_gy_cm2", "ka_r_mgy", "ka_i_mgy"),
     *("agd_mgy", "exposure_index", "kvp_kv", "tube_current_ma", "exposure_mas"),
-    *("exposure_time_s", "exposure_time_ms", "pitch_factor", "scanning_length_mm"),
+    *("exposure_time_s", "exposure_time_ms", "pitch", "scanning_length_mm"),
     *("compressed_thickness_mm", "n_pulses"),
 )
 _ADMINISTRATION = (
     *("started_at", "radiopharmaceutical", "radionuclide", "administered_activity_mbq"),
     *("route", "half_life_s"),
+)
+
+
+_WORDS = 22  # columns of words are folded beyond
+# What leaves the table first where the terminal is too narrow; doses never do.
+_LEAST_FIRST = (
+    *("n_pulses", "scanning_length_mm", "pitch", "half_life_s", "exposure_index"),
+    *("target_region", "anatomical_structure", "compressed_thickness_mm", "plane"),
+    *("exposure_time_s", "exposure_time_ms", "exposure_mas", "tube_current_ma", "started_at"),
+    *("kvp_kv", "view", "route", "radionuclide", "acquisition_type", "event_type", "ka_i_mgy"),
 )
 
 
@@ -88,25 +111,29 @@ def unit_of(name: str) -> str:
     return "" if unit == "1" else unit
 
 
-def show_parts(parts: Sequence[Part]) -> RenderableType:
-    """All parts, one block each."""
-    return Group(*(_part(part) for part in parts))
+def show_parts(parts: Sequence[Part], width: int) -> RenderableType:
+    """All parts, one block each, in a terminal of `width` columns."""
+    return Group(*(_part(part, width) for part in parts))
 
 
-def _part(part: Part) -> Panel:
+def _part(part: Part, width: int) -> Panel:
     blocks: list[RenderableType] = [_facts(part), _totals(part)]
     for title, rows, columns in (
-        (f"{len(part.events)} events", part.events, _COLUMNS),
+        (_counted(len(part.events), "event"), part.events, _COLUMNS),
         ("administrations", part.administrations, _ADMINISTRATION),
     ):
         if rows:
-            blocks.append(_rows(title, rows, columns))
+            blocks.append(_rows(title, rows, columns, width))
     if part.issues:
         blocks.append(_issues(part))
     title = f"{part.modality.value}  {part.study_description or part.procedure_name or ''}"
     return Panel(
         Group(*blocks), title=title.strip(), title_align="left", subtitle=f"part {part.part_key}"
     )
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _facts(part: Part) -> Table:
@@ -154,17 +181,50 @@ def _totals(part: Part) -> Table:
     return table
 
 
-def _rows(title: str, rows: Sequence[Any], columns: Iterable[str]) -> Table:
+def _rows(title: str, rows: Sequence[Any], columns: Iterable[str], width: int) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     used = [c for c in columns if any(getattr(r, c, None) not in (None, ()) for r in rows)]
+    shown = _fitting(used, rows, width)
+    if left_out := [label(c) for c in used if c not in shown]:
+        table.caption = f"in a wider terminal: {', '.join(left_out)}"
+        table.caption_justify = "left"
     table.add_column("#", justify="right", style="dim")
-    for column in used:
-        is_number = any(isinstance(getattr(r, column, None), int | float) for r in rows)
+    for column in shown:
+        is_number = _is_number(column, rows)
         head = Text(f"{label(column)}\n{unit_of(column)}")
-        table.add_column(head, justify="right" if is_number else "left", no_wrap=is_number)
+        table.add_column(
+            head,
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="fold",
+            width=None if is_number else _natural(column, rows),
+        )
     for number, row in enumerate(rows):
-        table.add_row(str(number), *(_text(getattr(row, c, None)) for c in used))
+        table.add_row(str(number), *(_text(getattr(row, c, None)) for c in shown))
     return table
+
+
+def _is_number(column: str, rows: Sequence[Any]) -> bool:
+    return any(isinstance(getattr(r, column, None), int | float) for r in rows)
+
+
+def _natural(column: str, rows: Sequence[Any]) -> int:
+    """How wide a column needs to be; words are folded beyond `_WORDS`."""
+    longest = max(len(_text(getattr(r, column, None))) for r in rows)
+    if not _is_number(column, rows):
+        longest = min(longest, _WORDS)
+    return max(longest, len(label(column)), len(unit_of(column)))
+
+
+def _fitting(used: Sequence[str], rows: Sequence[Any], width: int) -> list[str]:
+    """The columns that fit, the most important ones first to stay."""
+    kept = list(used)
+    for column in _LEAST_FIRST:
+        if sum(_natural(c, rows) + 3 for c in kept) + len(str(len(rows))) + 8 <= width:
+            break
+        if column in kept:
+            kept.remove(column)
+    return kept
 
 
 def _issues(part: Part) -> Table:

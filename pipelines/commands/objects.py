@@ -20,12 +20,16 @@ from dose_lib.records import Identity, Part
 from pipelines import inspection
 from pipelines.archive import Quarantine
 from pipelines.commands.terminal import err, out, progress_bars, say, settings, show_error
+from pipelines.exam_table import show_exams
 
 if TYPE_CHECKING:
     from pipelines.folder import Taken
 
 
-def inspect(
+_FEW = 3  # exams shown whole; more are rows of a table
+
+
+def inspect(  # noqa: PLR0917
     files: Annotated[list[Path], typer.Argument(help="Files, or folders at any depth.")],
     json: Annotated[bool, typer.Option("--json", help="A JSON list of parts.")] = False,
     trace: Annotated[
@@ -38,12 +42,17 @@ def inspect(
     each: Annotated[
         bool, typer.Option("--each", help="Show each object alone, without merging exams.")
     ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Events and issues of all, however many exams.")
+    ] = False,
 ) -> None:
     """Show what objects say about dose, without any store.
 
-    Objects of one exam are merged into one part, as the store does it.
+    Objects of one exam are merged into one part, as the store does it. A few exams are shown
+    with events and issues, more as tables with one row an exam.
 
     dose inspect report.dcm
+    dose inspect folder/
     dose inspect exam/ --json | jq '.[].totals.dlp_total_mgy_cm'
     dose inspect report.dcm --trace ctdi_vol_mgy
 
@@ -61,7 +70,10 @@ def inspect(
     elif json:
         typer.echo(inspection.as_json(merged, who))
     else:
-        out.print(inspection.show_parts(merged))
+        is_long = len(merged) > _FEW and not details
+        out.print(
+            show_exams(merged, out.width) if is_long else inspection.show_parts(merged, out.width)
+        )
         for one in who:
             out.print(inspection.show_identity(one))
     if has_trouble:
