@@ -175,6 +175,11 @@ class Settings(BaseModel):
     child_age_y: float = Field(
         16.0, gt=0, le=21, description="Patients younger than this are children, years."
     )
+    trigger_sets: tuple[str, ...] = Field(
+        ("AAPM-MPPG12a-2022", "SIR-NCRP168", "AAPM-DOSECHECK-2011"),
+        description="Published sets of triggers for single exams; the site's own rows of kind"
+        " `trigger` always count.",
+    )
     effective_dose_factors: Literal[
         "AAPM-96", "LEE-2012-ICRP103", "LEE-2012-ICRP60", "DEAK-2010"
     ] = Field(
@@ -199,7 +204,12 @@ class Settings(BaseModel):
     llm_timeout_s: float = Field(20.0, gt=0, description="Seconds to wait for the chat model.")
 
     @field_validator(
-        "dicom_peers", "dicom_image_peers", "size_issuers", "hl7_peers", mode="before"
+        "dicom_peers",
+        "dicom_image_peers",
+        "size_issuers",
+        "hl7_peers",
+        "trigger_sets",
+        mode="before",
     )
     @classmethod
     def _split_list(cls, value: object) -> object:

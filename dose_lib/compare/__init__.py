@@ -7,23 +7,29 @@ from dose_lib.compare.practice import QUANTITIES, compare_practice, compare_task
 from dose_lib.compare.rule import Rule
 from dose_lib.compare.summary import Summary, median_rank, summarise
 from dose_lib.compare.table import COLUMNS, Comparison
+from dose_lib.compare.triggers import Crossed, Step, Trigger, crossed, triggers_of
 from dose_lib.compare.verdict import Status, Verdict, judge
 
 __all__ = [
     "COLUMNS",
     "QUANTITIES",
     "Comparison",
+    "Crossed",
     "LocalLevel",
     "LocalLevels",
     "Method",
     "Rule",
     "Status",
+    "Step",
     "Summary",
+    "Trigger",
     "Verdict",
     "compare_practice",
     "compare_task",
+    "crossed",
     "judge",
     "local_levels",
     "median_rank",
     "summarise",
+    "triggers_of",
 ]

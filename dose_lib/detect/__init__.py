@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from dose_lib.compare import triggers_of
 from dose_lib.detect.adult_protocol import AdultProtocolOnChild
 from dose_lib.detect.detector import Detector, History
+from dose_lib.detect.dose_trigger import DoseTrigger
 from dose_lib.reference import load_levels
 from dose_lib.settings import Settings, load_settings
 
-__all__ = ["AdultProtocolOnChild", "Detector", "History", "detectors"]
+__all__ = ["AdultProtocolOnChild", "Detector", "DoseTrigger", "History", "detectors"]
 
 
 def detectors(settings: Settings | None = None, *, con: Any = None) -> tuple[Detector, ...]:
@@ -24,6 +26,8 @@ def detectors(settings: Settings | None = None, *, con: Any = None) -> tuple[Det
     """
     settings = settings or load_settings()
     levels = load_levels(settings, con=con)
+    triggers = triggers_of(levels, settings.trigger_sets)
     return (
         AdultProtocolOnChild(levels, country=settings.country, child_age_y=settings.child_age_y),
+        DoseTrigger(triggers, child_age_y=settings.child_age_y),
     )
