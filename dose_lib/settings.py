@@ -113,6 +113,18 @@ class Settings(BaseModel):
     hl7_allow_plain: bool = Field(
         False, description="Listen for HL7 beyond loopback without TLS; on a network of its own."
     )
+    stow_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of the STOW-RS listener (DICOMweb) that takes dose reports; unset: it is"
+        " off. Senders show the token of `keys/stow.token`.",
+    )
+    stow_host: str = Field("127.0.0.1", description="Address the STOW-RS listener binds to.")
+    stow_tls_certificate: Path | None = Field(
+        None, description="Certificate chain (PEM) of the STOW-RS listener; unset: no TLS."
+    )
+    stow_tls_key: Path | None = Field(None, description="Private key of that certificate (PEM).")
     max_object_mb: int = Field(50, ge=1, description="Largest object taken in, megabytes.")
     dicom_peers: tuple[str, ...] = Field(
         (),
@@ -174,6 +186,19 @@ class Settings(BaseModel):
     )
     child_age_y: float = Field(
         16.0, gt=0, le=21, description="Patients younger than this are children, years."
+    )
+    measure_every_image: int = Field(
+        5,
+        ge=0,
+        description="Every n-th axial CT image is measured for the patient's size (AAPM 220) before"
+        " its pixels are dropped; 0: none.",
+    )
+    accept_names_from: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="Confidence from which a procedure name counts without a person; names below"
+        " it wait in `dose map review`.",
     )
     trigger_sets: tuple[str, ...] = Field(
         ("AAPM-MPPG12a-2022", "SIR-NCRP168", "AAPM-DOSECHECK-2011"),

@@ -29,7 +29,9 @@ from pipelines.heartbeat import beat_file, read_beat
 from pipelines.logs import configure_logs
 from pipelines.process import Stop
 from pipelines.status import (
+    COLLECTOR,
     HL7,
+    STOW,
     ServiceFile,
     ServiceState,
     lock_file,
@@ -48,6 +50,8 @@ _MODULES = {
     "dashboards": "pipelines.dashboards",
     "vault": "pipelines.vault",
     HL7: "pipelines.collect.mllp",
+    STOW: "pipelines.stow",
+    COLLECTOR: "pipelines.collect.collector",
 }
 # Without these there is nothing to serve: their first start has to succeed.
 _NEEDED = ("receiver", "store")
@@ -57,7 +61,7 @@ _GOOD_RUN_S = 60.0  # after so long the next restart waits no longer than the fi
 _LOOK_S = 0.1
 # Stopping: senders first, then what reads, then the store, which empties the spool, and last
 # the vault, which takes in what the store has handed it.
-_STOP_ORDER = ("receiver", HL7, "dashboards", "scheduler", "store", "vault")
+_STOP_ORDER = (COLLECTOR, "receiver", HL7, STOW, "dashboards", "scheduler", "store", "vault")
 _STOP_S = dict.fromkeys(_STOP_ORDER, 10.0) | {"store": 45.0, "vault": 15.0}
 
 

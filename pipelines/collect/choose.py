@@ -115,8 +115,6 @@ def choose_reports(series: Series, items: Sequence[Item], archive: Archive) -> C
     wanted = [i for i in items if _is_report(series, i, archive)]
     if wanted:
         return _choice(series, wanted)
-    if not items:
-        return Choice(reason="a series of reports without objects")
     classes = sorted({i.sop_class or "unknown class" for i in items})
     hint = ""
     if set(classes) & GENERAL_REPORTS and archive.general_reports == "hinted":

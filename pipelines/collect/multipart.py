@@ -11,8 +11,9 @@ from dose_lib.errors import PeerError
 
 _MOST_HEADER = 16_384
 _MOST_PREAMBLE = 65_536
-# RFC 2046 5.1.1, without the space that only quoting could carry.
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=?]{1,70}")
+# RFC 2046 5.1.1, without the space that only quoting could carry. It allows 70 characters;
+# Orthanc sends 73.
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=?]{1,200}")
 _PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^\s;]+))')
 
 

@@ -77,6 +77,12 @@ class Archive(_Table):
     quiet_hours: tuple[QuietHours, ...] = Field(
         (), description="When it is left alone, such as 'mon-fri 07:30-18:00'."
     )
+    every_minutes: int = Field(
+        60, ge=0, le=10_080, description="The service collects so often; 0: only on demand."
+    )
+    days_back: int = Field(
+        3, ge=1, le=60, description="Days that the service looks at each time, today included."
+    )
     attempts: int = Field(3, ge=1, le=20, description="Tries for a study in one run.")
     give_up_after: int = Field(
         12, ge=1, description="Tries over all runs, after which a study is only reported."

@@ -214,6 +214,35 @@ def test_a_listed_study_without_series_is_not_taken_for_empty(play: Any) -> None
     assert "no series, though it is listed" in outcome.reasons
 
 
+def test_a_listed_series_without_objects_is_asked_for_again(play: Any) -> None:
+    """Seen with Orthanc under load, once in 10,000 studies: no object, and no error."""
+
+    def find(pacs: BadPacs, event: Any, query: Dataset) -> Answers:
+        if query.QueryRetrieveLevel == "IMAGE" and pacs.n_finds <= 3:
+            return
+        yield from pacs.right_find(event, query)
+
+    outcome = play(find, n=1).run()
+    assert outcome.summary.is_complete, outcome.summary
+    assert outcome.arrived == uids(1)
+    assert len(outcome.pauses) == 1
+
+
+@pytest.mark.parametrize(("level", "says"), [("IMAGE", "none, though it is"), ("SERIES", "no SR")])
+def test_what_contradicts_itself_is_not_taken_for_empty(play: Any, level: str, says: str) -> None:
+    def find(pacs: BadPacs, event: Any, query: Dataset) -> Answers:
+        for status, answer in pacs.right_find(event, query):
+            if query.QueryRetrieveLevel != level:
+                yield status, answer
+            elif level == "SERIES" and answer is not None:
+                answer.Modality = "CT"
+                yield status, answer
+
+    outcome = play(find, n=1).run()
+    assert outcome.summary.outcomes == {"failed": 1}
+    assert says in outcome.reasons
+
+
 def test_part_of_a_retrieval_is_refused(play: Any) -> None:
     """One study's object cannot be sent: the others come, this one stays open with its reason."""
     unlucky = objects(3)[1]

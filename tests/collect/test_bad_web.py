@@ -27,6 +27,8 @@ from tests.collect.peers import LOCAL, free_port
 from tests.collect.test_bad_pacs import objects, uids
 from tests.conftest import require
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/dicom+json"
 
 

@@ -278,10 +278,12 @@ def test_orthanc_sends_what_it_holds(on: Settings, server: StowServer, tmp_path:
             json.dumps({"Resources": everything, "Synchronous": False}).encode(),
             "POST",
         )
-        until = time.monotonic() + 30
-        while (state := archive.request(job["Path"])["State"]) not in ("Success", "Failure"):  # type: ignore[index]
+        state, until = "", time.monotonic() + 30
+        while state not in ("Success", "Failure"):
             assert time.monotonic() < until, state
             time.sleep(0.05)
+            told: Any = archive.request(f"/jobs/{job['ID']}")
+            state = told["State"]
     assert state == "Success"
     spool = Spool(on.spool_dir)
     got = {spool.load(p).receipt.sop_instance_uid for p in spool.waiting()}
