@@ -75,6 +75,11 @@ def patient_key(
     return _sign(site_key, "patient", *words), linked
 
 
+def study_key(site_key: bytes, study_uid: str) -> str:
+    """Pseudonym of a study, for lists that leave the house: 12 hexadecimal digits."""
+    return _sign(site_key, "study", study_uid)[:12]
+
+
 def staff_key(site_key: bytes, name: str | None, staff_id: str | None = None) -> str | None:
     """Pseudonymous key of a member of staff, by ID where one was sent, else by name."""
     text = normalise_id(staff_id) or normalise_id((name or "").replace("^", " "))

@@ -18,6 +18,7 @@ from pipelines.commands import (
     identities,
     levels,
     objects,
+    reconciling,
     reports,
     service,
     simulation,
@@ -65,6 +66,7 @@ for group, name, command in (
 identities.add_to(app)
 collecting.add_to(app)
 sizes.add_to(app)
+reconciling.add_to(app)
 history.add_to(app)
 levels.add_to(app)
 comparing.add_to(app)
