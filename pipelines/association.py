@@ -46,6 +46,7 @@ from pipelines.message import (
     Message,
     ProtocolError,
 )
+from pipelines.slices import MOST_PIXELS, can_measure
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 class StoreRequest(msgspec.Struct, frozen=True):
     """One object offered by C-STORE, as it came over the wire.
 
-    `is_cut` is true for an image whose pixels were dropped.
+    `is_cut` is true for an image whose pixels were dropped; `pixels` are held to be measured
+    and never kept.
     """
 
     caller: str
@@ -69,6 +71,7 @@ class StoreRequest(msgspec.Struct, frozen=True):
     transfer_syntax: str
     dataset: bytes
     is_cut: bool = False
+    pixels: bytes = b""
 
 
 StoreHandler = Callable[[StoreRequest], Answer]
@@ -258,7 +261,9 @@ class StoringProvider(DULServiceProvider):
     def _prepare(self, message: Message) -> None:
         """Of an image the header alone is kept, from its first byte on."""
         if message.field == C_STORE_RQ and message.text(SOP_CLASS) in IMAGE_CLASSES:
-            message.header = HeaderStream(self._syntax_of(message))
+            syntax = self._syntax_of(message)
+            held = MOST_PIXELS if can_measure(message.text(SOP_CLASS), syntax) else 0
+            message.header = HeaderStream(syntax, held)
 
     def _syntax_of(self, message: Message) -> str:
         return str(self.assoc._accepted_cx[message.context].transfer_syntax[0])
@@ -293,6 +298,7 @@ class StoringProvider(DULServiceProvider):
             transfer_syntax=self._syntax_of(message),
             dataset=data_set,
             is_cut=message.header is not None and message.header.has_dropped,
+            pixels=b"" if message.header is None else bytes(message.header.pixels),
         )
 
 

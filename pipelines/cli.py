@@ -13,10 +13,12 @@ from dose_lib import DoseError
 from pipelines.commands import (
     collecting,
     comparing,
+    equipment,
     export,
     history,
     identities,
     levels,
+    mapping,
     objects,
     reconciling,
     reports,
@@ -70,6 +72,8 @@ reconciling.add_to(app)
 history.add_to(app)
 levels.add_to(app)
 comparing.add_to(app)
+mapping.add_to(app)
+equipment.add_to(app)
 export.add_to(app)
 
 

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from dose_lib.errors import ReceiveError
+from dose_lib.records import DerivedValue
 
 Route = Literal["c-store", "folder", "mpps", "c-get", "c-move", "dicomweb", "history"]
 
@@ -52,6 +54,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         AE titles and network address; None for the folder route.
     sop_class, sop_instance_uid, transfer_syntax
         As the sender stated them, before the object was read.
+    derived
+        What was measured on pixels before they were dropped, with formula and version.
     """
 
     route: Route
@@ -64,13 +68,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sop_class: str | None = None
     sop_instance_uid: str | None = None
     transfer_syntax: str | None = None
+    derived: Mapping[str, DerivedValue] = {}
 
 
 class DamagedFileError(ReceiveError):
     """A file of ours no longer holds the bytes that were received."""
 
 
-def make_receipt(data: bytes, route: Route, **facts: str | None) -> Receipt:
+def make_receipt(data: bytes, route: Route, **facts: Any) -> Receipt:
     """Receipt of bytes received now.
 
     Parameters

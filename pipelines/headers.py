@@ -12,6 +12,7 @@ import struct
 _PIXELS = 0x7FE0
 _IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
 _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
@@ -25,18 +26,26 @@ class HeaderStream:
     ----------
     transfer_syntax
         UID of the encoding; not a deflated one, whose elements cannot be told apart.
+    measured_bytes
+        Most bytes of native pixel data that are held until the end, to be measured; by default
+        none.
 
     Attributes
     ----------
     content
         What is kept.
+    pixels
+        Pixel data to be measured and dropped; empty where they are longer than allowed.
     has_dropped
         True once anything was dropped.
     """
 
-    def __init__(self, transfer_syntax: str) -> None:
+    def __init__(self, transfer_syntax: str, measured_bytes: int = 0) -> None:
         self.content = bytearray()
+        self.pixels = bytearray()
         self.has_dropped = False
+        self._pixels_left = 0
+        self._most_pixels = measured_bytes
         self._is_over = False
         self._is_implicit = transfer_syntax == _IMPLICIT
         self._order = ">" if transfer_syntax == _BIG_ENDIAN else "<"
@@ -49,6 +58,7 @@ class HeaderStream:
     def feed(self, fragment: bytes) -> None:
         """Take the next bytes of the object."""
         if self._is_over:
+            self._hold(fragment)
             return
         self.content += fragment
         # Where elements cannot be told apart all is kept: what is wrong is the reader's to say.
@@ -71,6 +81,8 @@ class HeaderStream:
         tag = group << 16 | element
         is_sequence, is_implicit = self._open[-1] if self._open else (False, self._is_implicit)
         if not self._open and group >= _PIXELS:
+            if tag == _PIXEL_DATA:
+                self._begin_pixels(self.content[self._at :])
             del self.content[self._at :]
             self._is_over = self.has_dropped = True
         elif is_sequence or tag == _ITEM_END:
@@ -80,6 +92,19 @@ class HeaderStream:
                 self._unwanted = self._at
             self._pass_element(is_implicit=is_implicit)
         return True
+
+    def _begin_pixels(self, rest: bytearray) -> None:
+        """Hold pixel data that are native and short enough."""
+        code, start = ("L", 4) if self._is_implicit else ("L", 8)
+        (length,) = struct.unpack_from(self._order + code, rest, start)
+        if length != _UNDEFINED and length <= self._most_pixels:
+            self._pixels_left = length
+            self._hold(bytes(rest[start + 4 :]))
+
+    def _hold(self, fragment: bytes) -> None:
+        taken = fragment[: self._pixels_left]
+        self.pixels += taken
+        self._pixels_left -= len(taken)
 
     def _drop(self) -> None:
         """Drop the element just passed, if it is a picture."""

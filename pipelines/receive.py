@@ -17,6 +17,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+import msgspec
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
@@ -41,6 +42,7 @@ from pipelines.message import (
 )
 from pipelines.peers import Peers, parse_peer
 from pipelines.process import Stop, run_part
+from pipelines.slices import measure_slice
 from pipelines.spool import Spool
 from pipelines.steps import Steps, handlers
 from pipelines.watched import Watched
@@ -156,6 +158,9 @@ class Receiver:
             sop_instance_uid=request.sop_instance_uid,
             transfer_syntax=request.transfer_syntax,
         )
+        if request.pixels:
+            sizes = measure_slice(data, request.pixels, every=self._settings.measure_every_image)
+            receipt = msgspec.structs.replace(receipt, derived=sizes)
         try:
             self.spool.put(data, receipt)
         except OutOfRoomError:

@@ -22,12 +22,21 @@ from dose_lib.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
 from dose_lib.errors import NoDoseError, SettingsError
 from dose_lib.history import read_exam_bytes
 from dose_lib.normalise import SiteFacts, judge_patient, read_site
-from dose_lib.records import Finding, Identity, Part, Rejection, SourceKind, StepStatus
+from dose_lib.records import (
+    Finding,
+    Identity,
+    Modality,
+    Part,
+    Rejection,
+    SourceKind,
+    StepStatus,
+)
 from dose_lib.store import site_key
 from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
 from pipelines.envelope import DamagedFileError, Receipt, make_receipt
 from pipelines.logs import configure_logs
+from pipelines.slices import measure_slice
 from pipelines.spool import Arrival, Spool, read_receipt_of
 from pipelines.watched import Watched
 
@@ -144,6 +153,8 @@ class Worker:
         )
         # Phantoms are recognised by their names, which the store never sees.
         judged = tuple(_judge(part, self._site, identity) for part in parts)
+        if receipt.route != "history":
+            judged = self._with_slices(judged, arrival)
         return judged, seal_entries(self._settings, [entry])
 
     def warm_up(self) -> None:
@@ -153,6 +164,19 @@ class Worker:
         if self._history is None:
             self._history = dose_lib.connect(settings=self._settings)
             list(detectors(self._settings, con=self._history))
+
+    def _with_slices(self, parts: tuple[Part, ...], arrival: Arrival) -> tuple[Part, ...]:
+        """With the size that was measured on arrival, or is now where the pixels came along."""
+        every = self._settings.measure_every_image
+        sizes = arrival.receipt.derived or measure_slice(arrival.data, b"", every=every)
+        if not sizes:
+            return parts
+        return tuple(
+            msgspec.structs.replace(p, derived={**p.derived, **sizes})
+            if p.modality is Modality.CT
+            else p
+            for p in parts
+        )
 
     def detect(self, request: Detect) -> Detected:
         """Let every detector look at the parts of a batch."""

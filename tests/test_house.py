@@ -43,6 +43,8 @@ LAYERS = (
     ("dose_lib.findings", 7),
     ("dose_lib.charts", 7),
     ("dose_lib.overview", 7),
+    ("dose_lib.mapping", 7),
+    ("dose_lib.equipment", 7),
     ("dose_lib.questions", 8),
     ("dose_lib.report", 8),
     ("dose_lib.live", 8),

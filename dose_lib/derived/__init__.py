@@ -16,7 +16,14 @@ from dose_lib.derived.outside import (
     is_plausible,
     weight_reach,
 )
-from dose_lib.derived.pixels import SliceSize, slice_size, water_equivalent_diameter
+from dose_lib.derived.pixels import (
+    SliceSize,
+    derived_slice,
+    mean_of_slices,
+    slice_name,
+    slice_size,
+    water_equivalent_diameter,
+)
 from dose_lib.derived.size import OtherStudy, Size, is_within_reach, measure_size
 from dose_lib.derived.ssde import conversion_factor, effective_diameter
 
@@ -31,14 +38,17 @@ __all__ = [
     "SliceSize",
     "conversion_factor",
     "derive_part",
+    "derived_slice",
     "dose_factors",
     "effective_diameter",
     "fill_size",
     "height_reach",
     "is_plausible",
     "is_within_reach",
+    "mean_of_slices",
     "measure_size",
     "reference_body",
+    "slice_name",
     "slice_size",
     "water_equivalent_diameter",
     "weight_reach",

@@ -52,7 +52,7 @@ def derive_part(
         `derived` holds what reading computed, and ours. Phantoms and quality control have
         no patient, so nothing is computed for them.
     """
-    kept = {n: v for n, v in part.derived.items() if not _is_ours(n, v)}
+    kept = {n: v for n, v in part.derived.items() if not _is_ours(n)}
     if part.is_patient is False:
         return msgspec.structs.replace(part, derived=kept)
     if part.modality is Modality.CT:
@@ -62,10 +62,10 @@ def derive_part(
     return msgspec.structs.replace(part, derived=kept)
 
 
-def _is_ours(name: str, value: DerivedValue) -> bool:
-    """True for what this module computed before; a size measured on images stays."""
-    if name == SIZE:
-        return value.inputs.get("method") != SizeMethod.IMAGE.value
+def _is_ours(name: str) -> bool:
+    """True for what this module computed before; what was measured on images stays."""
+    if pixels.is_slice(name):
+        return False
     return name in NAMES or name.endswith("].ssde_mgy")
 
 
@@ -85,13 +85,12 @@ def _of_ct(part: Part, others: Sequence[OtherStudy], adult_age_y: float) -> dict
 
 
 def _from_image(part: Part) -> Size | None:
-    """Size that was measured on an image on its arrival."""
-    value = part.derived.get(SIZE)
+    """Size by the slices that were measured on their arrival."""
+    slices = (v for n, v in sorted(part.derived.items()) if pixels.is_slice(n))
+    value = pixels.mean_of_slices(slices)
     if value is None or value.value is None:
         return None
-    if value.inputs.get("method") != SizeMethod.IMAGE.value:
-        return None
-    return Size(value.value, SizeMethod.IMAGE, pixels.FORMULA, value.inputs)
+    return Size(value.value, SizeMethod.IMAGE, value.formula, value.inputs)
 
 
 def _as_value(size: Size) -> DerivedValue:

@@ -8,6 +8,7 @@ of it; the table, which touches it at most at the skin, is cut off by an opening
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ VERSION = "1"
 FORMULA = "AAPM 220: Dw = 2·√(A·(mean HU/1000 + 1)/π)"
 
 Hounsfield = npt.NDArray[np.float64]
+_SLICE, _END = "patient.slices[", "].water_equivalent_diameter_mm"
 _BODY_HU = -500.0
 _TOUCHING_SHARE = 0.02  # of the region's outline on the image edge: then it is truncated (ours)
 
@@ -101,7 +103,21 @@ def _on_edge(body: npt.NDArray[np.bool_]) -> float:
     return float((outline & edge).sum()) / float(outline.sum())
 
 
-def derived_size(size: SliceSize, z_mm: float | None = None) -> DerivedValue:
+def slice_name(sop_instance_uid: str) -> str:
+    """Name of a slice's size among the derived values of a part.
+
+    Each slice has a name of its own, so that the slices of an exam add up to the same whatever
+    the order in which they arrive.
+    """
+    return f"{_SLICE}{sop_instance_uid}{_END}"
+
+
+def is_slice(name: str) -> bool:
+    """True for the name of a slice's size."""
+    return name.startswith(_SLICE) and name.endswith(_END)
+
+
+def derived_slice(size: SliceSize, z_mm: float | None = None) -> DerivedValue:
     """A slice's diameter as a derived value of a part; None where the patient is truncated."""
     inputs: dict[str, float | str | None] = {
         "method": SizeMethod.IMAGE.value,
@@ -114,3 +130,25 @@ def derived_size(size: SliceSize, z_mm: float | None = None) -> DerivedValue:
     if value is None:
         inputs["reason"] = "the patient reaches out of the image"
     return DerivedValue(value=value, formula=FORMULA, version=VERSION, inputs=inputs)
+
+
+def mean_of_slices(slices: Iterable[DerivedValue]) -> DerivedValue | None:
+    """The exam's diameter: the mean over its slices (AAPM 220, section 5); None without any.
+
+    Slices that cut the patient off are left out and counted. Where most do, there is no value.
+    """
+    made = list(slices)
+    known = sorted(v.value for v in made if v.value is not None)
+    if not made:
+        return None
+    inputs: dict[str, float | str | None] = {
+        "method": SizeMethod.IMAGE.value,
+        "n_slices": float(len(known)),
+        "n_truncated": float(len(made) - len(known)),
+    }
+    if 2 * len(known) < len(made):
+        inputs["reason"] = "the patient reaches out of most images"
+        return DerivedValue(value=None, formula=FORMULA, version=VERSION, inputs=inputs)
+    inputs |= {"smallest_mm": known[0], "largest_mm": known[-1]}
+    value = round(math.fsum(known) / len(known), 6)
+    return DerivedValue(value=value, formula=f"mean of {FORMULA}", version=VERSION, inputs=inputs)

@@ -10,35 +10,52 @@ from typing import Any
 
 import msgspec
 
+from dose_lib.normalise.agreement import CODES as DISAGREEMENTS
 from dose_lib.normalise.audience import Audience, AudienceReading, protocol_class
 from dose_lib.normalise.catalogue import Procedure, catalogue, find_procedure, match_text
 from dose_lib.normalise.clock import UtcTime, to_utc
 from dose_lib.normalise.events import diagnostic_events, is_diagnostic
+from dose_lib.normalise.learning import KnownName, Suggestion, suggest_names
 from dose_lib.normalise.patient import not_patient_reason
-from dose_lib.normalise.procedure import Evidence, Naming, name_part
+from dose_lib.normalise.procedure import WAITING, Evidence, Naming, name_part
 from dose_lib.normalise.projection import members, name_projection, projections
 from dose_lib.normalise.regions import body_regions
-from dose_lib.normalise.site import DeviceRule, LearnedName, SiteFacts, mapping_key, read_site
-from dose_lib.normalise.texts import Wording, text_key, wordings
+from dose_lib.normalise.site import (
+    LEARNED_BY,
+    DeviceRule,
+    LearnedName,
+    SiteFacts,
+    mapping_key,
+    read_site,
+    subject_key,
+)
+from dose_lib.normalise.texts import Wording, code_key, is_helper_name, text_key, wordings
 from dose_lib.normalise.unit import unit_key, with_unit_key
 from dose_lib.records import Device, Identity, Issue, Part, Severity, XRayEvent
 
 __all__ = [
+    "DISAGREEMENTS",
+    "LEARNED_BY",
+    "WAITING",
     "Audience",
     "AudienceReading",
     "DeviceRule",
     "Evidence",
+    "KnownName",
     "LearnedName",
     "Naming",
     "Procedure",
     "SiteFacts",
+    "Suggestion",
     "UtcTime",
     "Wording",
     "body_regions",
     "catalogue",
+    "code_key",
     "diagnostic_events",
     "find_procedure",
     "is_diagnostic",
+    "is_helper_name",
     "judge_patient",
     "mapping_key",
     "match_text",
@@ -51,6 +68,8 @@ __all__ = [
     "projections",
     "protocol_class",
     "read_site",
+    "subject_key",
+    "suggest_names",
     "text_key",
     "to_utc",
     "unit_key",
@@ -119,15 +138,30 @@ def normalise_part(part: Part, site: SiteFacts, identity: Identity | None = None
         tz_source=utc.source,
         is_ambiguous_hour=utc.is_ambiguous,
         procedure_name=naming.procedure_name,
-        procedure_rule=naming.evidence[0].rule if naming.evidence else None,
+        procedure_rule=_rule(naming),
         procedure_confidence=naming.confidence if naming.procedure_name else None,
-        procedure_evidence=naming.evidence[0].in_words() if naming.evidence else None,
+        procedure_evidence=_evidence(naming),
         body_region=naming.body_region,
         is_body_region_inferred=naming.is_region_inferred,
         contrast=naming.contrast,
         events=tuple(_with_projection(e, part) for e in part.events),
         issues=(*kept, *naming.issues, *_clock_issues(utc)),
     )
+
+
+def _rule(naming: Naming) -> str | None:
+    if naming.proposal is not None:
+        return WAITING
+    return naming.evidence[0].rule if naming.evidence else None
+
+
+def _evidence(naming: Naming) -> str | None:
+    if not naming.evidence:
+        return None
+    said = naming.evidence[0].in_words()
+    if naming.proposal is None:
+        return said
+    return f"perhaps {naming.proposal} ({naming.confidence:.2f}), by {said}"
 
 
 def _with_projection(event: Any, part: Part) -> Any:

@@ -142,6 +142,11 @@ def _rules(modality: Modality) -> tuple[tuple[Procedure, When], ...]:
     return tuple((p, when) for p in own for when in p.when)
 
 
+def procedures_of(modality: Modality) -> tuple[Procedure, ...]:
+    """Procedures of the catalogue that a modality does."""
+    return tuple(p for p in catalogue().values() if str(modality) in p.modalities)
+
+
 def find_procedure(name: str) -> Procedure:
     """A procedure of the catalogue.
 
@@ -184,6 +189,11 @@ def match_text(text: str, modality: Modality) -> Match | None:
     because = tuple(f.phrase for f in reading.found if f.sense.kind in _TELLING)
     (entry,) = names.values()
     return Match(entry, because, reading.unknown, any(f.is_typo for f in reading.found))
+
+
+def concepts_of(text: str, family: Family) -> tuple[frozenset[str], frozenset[str]]:
+    """Concepts a text names: those that tell an examination, and weak ones."""
+    return _concepts(text, read_text(text, family), family)
 
 
 def _concepts(text: str, reading: Reading, family: Family) -> tuple[frozenset[str], frozenset[str]]:

@@ -35,17 +35,23 @@ def read_contrast(part: Part, texts: Iterable[str]) -> Contrast | None:
     A contrast agent in an image header tells "with" only where no text says more: native
     phases of the same exam carry it too.
     """
-    if (coded := _by_events(part)) is not None:
+    if (coded := contrast_of_events(part)) is not None:
         return coded
-    said = {c for text in texts for c in _in_words(text)}
-    if Contrast.BOTH in said or said == {Contrast.WITH, Contrast.WITHOUT}:
-        return Contrast.BOTH
-    if said:
-        return said.pop()
+    if (said := contrast_of_words(texts)) is not None:
+        return said
     return Contrast.WITH if part.contrast_agent or part.contrast_volume_ml else None
 
 
-def _by_events(part: Part) -> Contrast | None:
+def contrast_of_words(texts: Iterable[str]) -> Contrast | None:
+    """Contrast as texts say it; both where they name either."""
+    said = {c for text in texts for c in _in_words(text)}
+    if Contrast.BOTH in said or said == {Contrast.WITH, Contrast.WITHOUT}:
+        return Contrast.BOTH
+    return said.pop() if said else None
+
+
+def contrast_of_events(part: Part) -> Contrast | None:
+    """Contrast by the codes of a CT's diagnostic acquisitions; None if one states none."""
     if part.modality is not Modality.CT:
         return None
     seen: set[Contrast | None] = set()

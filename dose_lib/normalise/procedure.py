@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from dose_lib.normalise.agreement import Coded, disagreement, disagreements
 from dose_lib.normalise.catalogue import Match, catalogue, match_text
 from dose_lib.normalise.contrast import read_contrast
 from dose_lib.normalise.events import diagnostic_events
@@ -19,11 +20,12 @@ from dose_lib.records import (
     Issue,
     Modality,
     Part,
-    Severity,
     XRayEvent,
 )
 
 BY_SITE, BY_WORDS, BY_EVENTS, LEARNED = "site mapping", "words", "events", "learned"
+WAITING = "waiting"  # the rule of a part whose name waits for a person
+SURE, CONFIRMED, UNSURE = 0.99, 0.97, 0.9
 
 
 class Evidence(NamedTuple):
@@ -43,8 +45,10 @@ class Evidence(NamedTuple):
 class Naming(NamedTuple):
     """Procedure and body region of an exam part, with evidence and disagreements.
 
-    `confidence` is 1 for the site's own mapping, 0.99 for words all understood, 0.9 with
-    unknown words or a mended slip, that of the learned name for those; 0 without a name.
+    `confidence` is 1 for the site's own mapping, 0.99 for words all understood, 0.97 where
+    another field confirms a text with unknown words or a mended slip, 0.9 for such a text alone,
+    that of the learned name for those; 0 without a name. `proposal` is the name that waits for
+    a person because its confidence is below what the site accepts.
     """
 
     procedure_name: str | None
@@ -54,6 +58,7 @@ class Naming(NamedTuple):
     confidence: float
     evidence: tuple[Evidence, ...]
     issues: tuple[Issue, ...]
+    proposal: str | None = None
 
 
 class _Said(NamedTuple):
@@ -85,24 +90,48 @@ def name_part(part: Part, site: SiteFacts) -> Naming:
     Order of what is believed: the site's mapping (of a code or of a text), the procedure
     code and the requested procedure, the study description, the step description, the
     protocol names of the diagnostic events, the projections or agents, then what was learned
-    from this site's names. A name whose region lies nowhere in what was irradiated (coded
+    from this site's names. Of these the first that is sure enough for the site counts; if none
+    is, the first waits for a person. A name whose region lies nowhere in what was irradiated (coded
     target regions, protocol names) is dropped and leaves an issue: such disagreement causes
     most false alerts.
     """
-    said = next(_all_said(part, site), None)
+    said = _believed(list(_all_said(part, site)), site.accept_from)
     done, is_coded = _done_region(part)
     contrast = read_contrast(part, (w.text for w in wordings(part)))
-    if said is None or said.name is None:
-        region = done
-        inferred = None if region is None else not is_coded
+    if said is None or said.name is None or said.confidence < site.accept_from:
+        inferred = None if done is None else not is_coded
         why = () if said is None else (said.evidence,)
-        return Naming(None, region, inferred, contrast, 0.0, why, ())
+        proposal, sure = (None, 0.0) if said is None else (said.name, said.confidence)
+        return Naming(None, done, inferred, contrast, sure if proposal else 0.0, why, (), proposal)
     if done is not None and said.region is not None and not is_same_place(said.region, done):
-        issue = _disagreement(said, done)
+        issue = disagreement(_coded(said), done)
         return Naming(None, done, not is_coded, contrast, 0.0, (said.evidence,), (issue,))
     region, inferred = _region(said.region, done, is_coded=is_coded)
-    issues = _excess(said, done)
+    issues = disagreements(part, _coded(said), done, [w.text for w in wordings(part)])
     return Naming(said.name, region, inferred, contrast, said.confidence, (said.evidence,), issues)
+
+
+def _coded(said: _Said) -> Coded:
+    return Coded(said.name or "", said.region, said.evidence.field)
+
+
+def _believed(said: list[_Said], accept_from: float) -> _Said | None:
+    """The first that is sure enough; if none is, the first."""
+    confirmed = [_confirmed(s, said) for s in said]
+    sure = (s for s in confirmed if s.confidence >= accept_from)
+    return next(sure, next(iter(confirmed), None))
+
+
+def _confirmed(said: _Said, all_said: list[_Said]) -> _Said:
+    """A text with unknown words counts more where one understood in full says the same."""
+    if said.confidence >= CONFIRMED or said.evidence.rule != BY_WORDS:
+        return said
+    for other in all_said:
+        if other.name == said.name and other.confidence >= SURE:
+            also = f"confirmed by {other.evidence.field} '{other.evidence.text}'"
+            evidence = said.evidence._replace(because=(*said.evidence.because, also))
+            return said._replace(confidence=CONFIRMED, evidence=evidence)
+    return said
 
 
 def _all_said(part: Part, site: SiteFacts) -> Iterator[_Said]:
@@ -136,7 +165,7 @@ def _all_wordings(part: Part) -> tuple[Wording, ...]:
 def _of_match(field: str, text: str, match: Match) -> _Said:
     sure = not match.unknown and not match.is_mended
     evidence = Evidence(field, text, BY_WORDS, match.because)
-    return _Said(match.procedure.name, match.procedure.region, 0.99 if sure else 0.9, evidence)
+    return _Said(match.procedure.name, match.procedure.region, SURE if sure else UNSURE, evidence)
 
 
 def _by_protocols(part: Part) -> Iterator[_Said]:
@@ -160,7 +189,7 @@ def _by_projections(part: Part) -> Iterator[_Said]:
     if name is not None:
         text = " + ".join(dict.fromkeys(p for p in taken if p))
         evidence = Evidence("events", text, BY_EVENTS)
-        yield _Said(name, catalogue()[name].region, 0.99, evidence)
+        yield _Said(name, catalogue()[name].region, SURE, evidence)
 
 
 def _name_of(taken: frozenset[str]) -> str | None:
@@ -229,32 +258,3 @@ def _region(
     if components(said) < components(done):
         return done, not is_coded
     return said, not (is_coded and said == done)
-
-
-def _disagreement(said: _Said, done: str) -> Issue:
-    return Issue(
-        code="procedure_disagrees",
-        severity=Severity.WARNING,
-        where=said.evidence.field,
-        seen=f"{said.name} by {said.evidence.field}, {done} irradiated",
-        message="What was coded lies nowhere in what was irradiated; the exam has no procedure "
-        "name until someone maps or corrects it.",
-        rule="normalise.procedure",
-    )
-
-
-def _excess(said: _Said, done: str | None) -> tuple[Issue, ...]:
-    more = components(done or "") - components(said.region or "")
-    if said.region is None or not more or "heart" in more or "spine" in components(said.region):
-        return ()
-    message = "More was irradiated than the coded procedure names; its dose is not comparable."
-    return (
-        Issue(
-            code="more_done_than_coded",
-            severity=Severity.INFO,
-            where=said.evidence.field,
-            seen=f"{said.name} by {said.evidence.field}, {done} irradiated",
-            message=message,
-            rule="normalise.procedure",
-        ),
-    )

@@ -59,6 +59,7 @@ class SiteFacts(NamedTuple):
     for one modality, to a procedure name, or to an empty one where the site wants none;
     `learned` the same keys to what was learned; `regions` the site's own procedure names to
     their body region; `units` the key of a device to that of the unit a person says it is.
+    Names below `accept_from` wait for a person instead of being given.
     """
 
     timezone: str = "UTC"
@@ -68,6 +69,7 @@ class SiteFacts(NamedTuple):
     not_patient_patterns: tuple[re.Pattern[str], ...] = ()
     learned: Mapping[str, LearnedName] = {}
     units: Mapping[str, str] = {}
+    accept_from: float = 0.95
 
     def mapped(self, key: str, modality: Modality) -> str | None:
         """Name the site gave a text or code in this modality; "" for none, None for no word."""
@@ -138,6 +140,7 @@ def read_site(settings: Settings, decisions: Iterable[Decision] = ()) -> SiteFac
         patterns,
         learned,
         {key: str(unit) for key, unit in units.items() if unit},
+        settings.accept_names_from,
     )
 
 
@@ -169,6 +172,11 @@ def mapping_key(decision: Decision) -> str:
     key = _key(decision.subject)
     modality = decision.payload.get("modality")
     return f"{modality}|{key}" if modality else key
+
+
+def subject_key(subject: str) -> str:
+    """What a decision about a name is kept under: codes as they are, texts folded."""
+    return _key(subject.strip())
 
 
 def _text(value: object) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dose_lib.normalise.events import diagnostic_events
+from dose_lib.normalise.lexicon import read_text
 from dose_lib.normalise.text import fold_text
 from dose_lib.records import Code, Modality, Part
 
@@ -32,6 +33,12 @@ def text_key(text: str) -> str:
 def code_key(code: Code | None) -> str | None:
     """A code as mappings name it, ``SCHEME:value``; None for no code."""
     return f"{code.scheme or ''}:{code.value}" if code and code.value else None
+
+
+def is_helper_name(text: str) -> bool:
+    """True for the name of a localiser or of bolus tracking, which names no examination."""
+    reading = read_text(text)
+    return bool(reading.of_kind("helper_event")) and not reading.of_kind("anatomy")
 
 
 def codes_of(part: Part) -> tuple[Wording, ...]:

@@ -7,6 +7,16 @@ table, a record or a sentence; how it looks is decided in `charts`.
 from __future__ import annotations
 
 from dose_lib.overview.exams import EXAM_COLUMNS, Activity, activity, read_exams
+from dose_lib.overview.names import (
+    NameState,
+    decisions_table,
+    name_figures,
+    name_state,
+    names_answer,
+    naming_rules,
+    size_methods,
+    waiting_table,
+)
 from dose_lib.overview.period import Period, period
 from dose_lib.overview.quality import Quality, data_quality, open_findings
 from dose_lib.overview.verdicts import (
@@ -24,20 +34,28 @@ from dose_lib.overview.verdicts import (
 __all__ = [
     "EXAM_COLUMNS",
     "Activity",
+    "NameState",
     "Period",
     "Practice",
     "Quality",
     "activity",
     "answer",
     "data_quality",
+    "decisions_table",
     "key_figures",
     "level_lines",
+    "name_figures",
+    "name_state",
+    "names_answer",
+    "naming_rules",
     "open_findings",
     "period",
     "practices",
     "provenance",
     "read_exams",
+    "size_methods",
     "source_line",
     "sources",
     "verdict_table",
+    "waiting_table",
 ]

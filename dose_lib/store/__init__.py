@@ -7,6 +7,7 @@ hands the owner what a person decided.
 from __future__ import annotations
 
 from dose_lib.store.backup import Manifest, backup, restore
+from dose_lib.store.decision import decision_id
 from dose_lib.store.keyfile import site_key
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.owner import Store
@@ -23,6 +24,7 @@ __all__ = [
     "Store",
     "backup",
     "backup_store",
+    "decision_id",
     "rebuild",
     "restore",
     "site_key",

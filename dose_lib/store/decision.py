@@ -48,7 +48,8 @@ class ProcedureMappingPayload(_Payload):
     """The standard procedure behind a study description, code or protocol of the site.
 
     Without a name the exams are to have none. `origin` is ``learned`` where no person chose
-    the name; `is_revoked` takes an earlier mapping of the same subject back.
+    the name; `is_revoked` takes an earlier mapping of the same subject back, `undoes` is the
+    id of the decision before which this one returns.
     """
 
     procedure_name: str | None = Field(None, min_length=1, max_length=80)
@@ -59,6 +60,7 @@ class ProcedureMappingPayload(_Payload):
     evidence: str | None = None
     note: str | None = None
     is_revoked: bool = False
+    undoes: str | None = Field(None, max_length=40)
 
 
 class DeviceLinkPayload(_Payload):

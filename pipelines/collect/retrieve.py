@@ -20,6 +20,7 @@ from pipelines.collect.peer import Called, Moved
 from pipelines.collect.pixels import without_pixels
 from pipelines.collect.query import query_items, query_series, query_studies, studies_of_day
 from pipelines.envelope import make_receipt, part10
+from pipelines.slices import Derived, can_measure, measure_slice
 from pipelines.spool import Spool
 
 _SUCCESS, _OUT_OF_RESOURCES = 0x0000, 0xA700
@@ -95,6 +96,7 @@ class DicomSource:
         self._called = called_of(pacs, settings)
         self._destination = pacs.move_destination or settings.ae_title
         self._most_bytes = settings.max_object_mb * 1_000_000
+        self._measure_every = settings.measure_every_image
         self._finding: Line | None = None
         self._fetching: Line | None = None
         self._taken = _Taken()
@@ -184,20 +186,23 @@ class DicomSource:
         content = request.DataSet.getvalue()
         uid, sop_class = str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID)
         syntax = str(context.transfer_syntax)
+        names = {"sop_class": sop_class, "sop_instance_uid": uid, "transfer_syntax": syntax}
+        sizes: Derived = {}
         if sop_class in IMAGES:
+            if can_measure(sop_class, syntax):
+                sizes = measure_slice(part10(content, **names), b"", every=self._measure_every)
             content = without_pixels(content, syntax)
         if len(content) > self._most_bytes:
             return self._taken.refuse(uid, "larger than max_object_mb", _OUT_OF_RESOURCES)
-        data = part10(content, sop_class=sop_class, sop_instance_uid=uid, transfer_syntax=syntax)
+        data = part10(content, **names)
         receipt = make_receipt(
             data,
             "c-get",
             caller=self._called.ae_title,
             called=self._called.calling,
             address=self._called.host,
-            sop_class=sop_class,
-            sop_instance_uid=uid,
-            transfer_syntax=syntax,
+            derived=sizes,
+            **names,
         )
         try:
             self._spool.put(data, receipt)

@@ -9,7 +9,7 @@ import pytest
 
 from dose_lib.derived import NAMES, derive_part, dose_factors
 from dose_lib.derived.derive import EFFECTIVE_DOSE, SIZE, SSDE_MAX, SSDE_MEAN
-from dose_lib.derived.pixels import SliceSize, derived_size
+from dose_lib.derived.pixels import SliceSize, derived_slice, slice_name
 from dose_lib.records import CtAcquisitionType, DerivedValue, Modality, Part, Phantom, SizeMethod
 from tests.derived.exams import HEAD, child, event, localiser, part
 
@@ -82,8 +82,13 @@ def test_bolus_tracking_and_stationary_scans_have_none() -> None:
 def test_a_size_from_an_image_beats_all_others() -> None:
     size = SliceSize(300.0, 310.0, -60.0, 75_000.0, 0.0)
     stated = event(water_equivalent_diameter_mm=250.0)
-    exam = derive(part(stated, derived={SIZE: derived_size(size)}))
-    assert exam.derived[SIZE].value == 300.0
+    cut_off = size._replace(water_equivalent_diameter_mm=280.0, truncated_share=0.1)
+    larger = size._replace(water_equivalent_diameter_mm=310.0)
+    slices = {slice_name(f"1.{n}"): derived_slice(s) for n, s in enumerate((size, larger, cut_off))}
+    exam = derive(part(stated, derived=slices))
+    assert exam.derived[SIZE].value == 305.0
+    assert exam.derived[SIZE].inputs["n_slices"] == 2.0
+    assert exam.derived[SIZE].inputs["n_truncated"] == 1.0
     assert exam.derived[SSDE_MAX].inputs["method"] == SizeMethod.IMAGE
     assert derive(exam) == exam
 

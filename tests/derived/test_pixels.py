@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from dose_lib.derived import slice_size, water_equivalent_diameter
-from dose_lib.derived.pixels import derived_size
+from dose_lib.derived.pixels import derived_slice
 
 SPACING = (0.5, 0.5)
 SIZE = 700
@@ -66,7 +66,7 @@ def test_a_cut_off_patient_gives_no_value() -> None:
     found = slice_size(cylinder(200.0, 0.0), SPACING)
     assert found is not None
     assert found.is_truncated
-    value = derived_size(found)
+    value = derived_slice(found)
     assert value.value is None
     assert "out of the image" in str(value.inputs["reason"])
 

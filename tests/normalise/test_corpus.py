@@ -16,7 +16,8 @@ NAMES = {
     "CT-RDSR-Siemens-Multi-3.dcm": ("CT Radiotherapy Planning", "chest"),
     "CT-RDSR-Siemens_Flash-TAP-SS.dcm": ("CT Chest Abdomen Pelvis", "chest-abdomen-pelvis"),
     "CT-RDSR-ToshibaPixelMed.dcm": (None, "chest-abdomen-pelvis"),
-    "CT-RDSR-Toshiba_DoseCheck.dcm": ("CT Abdomen", "abdomen"),
+    # "Abdomen Routine ZC (NR)": two words nobody knows, and nothing confirms it: it waits.
+    "CT-RDSR-Toshiba_DoseCheck.dcm": (None, "abdomen"),
     "CT-SC-Philips_Brilliance16P.dcm": ("CT Chest Abdomen Pelvis", "chest-abdomen-pelvis"),
     "DX-RDSR-Canon_CXDI.dcm": ("Chest AP", "chest"),
     "NM-NmIm-Siemens.dcm": ("Bone Scan", "whole-body"),

@@ -140,13 +140,11 @@ def test_images_of_a_folder(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_images_of_a_peer_keep_the_size_and_lose_the_pixels(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
 ) -> None:
     """Over the network, into the store, out of the archive: the number stays, no pixel does."""
-    from dose_lib.store import Store
-    from pipelines.ingest import Ingest
     from pipelines.receive import Receiver
-    from tests.pipelines.running import settle
+    from tests.pipelines.test_ingest import finish, ingesting
 
     named = settings.model_copy(update={"dicom_port": 0, "dicom_image_peers": ("SENDER",)})
     with Receiver(named) as receiver:
@@ -158,10 +156,8 @@ def test_images_of_a_peer_keep_the_size_and_lose_the_pixels(
             image = dcmread(BytesIO(as_file(ct_image(number))))
             assert association.send_c_store(image).Status in (0x0000, 0xB006)
         association.release()
-    with Store.open(named) as store:
-        ingest = Ingest(named, store)
-        settle(ingest)
-        ingest.close()
+    with ingesting(named) as (_, ingest):
+        finish(ingest)
     check(sizes(named))
     kept = [p for p in named.archive_dir.rglob("*") if p.is_file()]
     assert kept
