@@ -22,6 +22,7 @@ from pipelines.envelope import part10
 _CODE, _SCHEME = "00080100", "00080102"
 _PIXEL_GROUP = 0x7FE0
 _META_GROUP = 0x0002
+_SR = "1.2.840.10008.5.1.4.1.1.88."
 
 
 class JsonObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ def attributes_of(row: object) -> Attributes | None:
 
 
 def object_of(row: object, asked: str, where: str) -> JsonObject:
-    """An object from its metadata; pixels and other bulk are left out.
+    """An object from its metadata; the pixels of an image and other bulk are left out.
 
     Parameters
     ----------
@@ -76,8 +77,15 @@ def object_of(row: object, asked: str, where: str) -> JsonObject:
     Raises
     ------
     PeerError
-        If it is no data set, or names no object.
+        If it is no data set, names no object, or is a report that refers to bulk elsewhere.
     """
+    if where_bulk := _bulk_in_report(row):
+        raise PeerError(
+            f"asked for {asked}; values that lie elsewhere as bulk ({', '.join(where_bulk[:3])})",
+            expected="a whole report",
+            where=where,
+            todo='Fetch reports as objects: reports_from = "instance" in site/pacs.toml',
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is odd in a value is the reader's to say
@@ -101,6 +109,25 @@ def object_of(row: object, asked: str, where: str) -> JsonObject:
         transfer_syntax=ExplicitVRLittleEndian,
     )
     return JsonObject(data=data, sop_class=sop_class, sop_instance_uid=uid)
+
+
+def _bulk_in_report(row: object) -> list[str]:
+    """Tags of a report whose values are not in its metadata; private ones do not count."""
+    if not isinstance(row, dict) or not any(
+        c.startswith(_SR) for c in _texts(row, _tag("SOPClassUID"))
+    ):
+        return []
+    found, rest = [], [row]
+    while rest:
+        for tag, element in rest.pop().items():
+            if not isinstance(element, dict):
+                continue
+            is_private = tag[3:4] in "13579BDFbdf"
+            if "BulkDataURI" in element and not is_private:
+                found.append(tag)
+            values = element.get("Value")
+            rest += [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
+    return found
 
 
 def _without_bulk(row: object) -> dict[str, Any]:

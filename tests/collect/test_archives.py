@@ -26,9 +26,11 @@ from pipelines.collect.collect import Summary
 from pipelines.collect.journal import Fate, Journal
 from pipelines.collect.pacs import find_archive
 from pipelines.collect.run import backfill, collect_days, last_days
+from pipelines.receive import Receiver
 from pipelines.status import read_accounts
 from tests.collect.conftest import END, hospital_objects, table
 from tests.collect.peers import LOCAL, Orthanc, dcmqrscp
+from tests.conftest import require
 from tests.pipelines.running import ROOT, dose
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -193,6 +195,31 @@ def test_dcmqrscp_gives_what_it_has(collecting: Settings, tmp_path: Path) -> Non
     assert summary.is_complete, summary
     assert summary.n_objects == len(made)
     assert read_accounts(collecting).stored == len(made)
+
+
+def test_what_a_foreign_tool_brought_is_here(collecting: Settings, tmp_path: Path) -> None:
+    """dcmtk's findscu counts what its archive holds, movescu sends it: nothing is left to fetch."""
+    made = hospital_objects(1)[:8]
+    with dcmqrscp(tmp_path / "qr", collecting.dicom_port) as port:
+        send(made, LOCAL, port, called="DCMQR")
+        keys = ["-S", "-aec", "DCMQR", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID"]
+        keys += ["-k", f"StudyDate={END:%Y%m%d}", LOCAL, str(port)]
+        found = subprocess.run([require("findscu"), *keys], capture_output=True, check=True)
+        listed = (found.stdout + found.stderr).decode(errors="replace").count("(0020,000d) UI")
+        with Receiver(collecting):
+            for study in {o.study_uid for o in made}:
+                move = ["-S", "-aec", "DCMQR", "-aem", "DOSELOOP", "-k", "QueryRetrieveLevel=STUDY"]
+                move += ["-k", f"StudyInstanceUID={study}", LOCAL, str(port)]
+                subprocess.run([require("movescu"), *move], check=True, capture_output=True)
+        text = (
+            '[[pacs]]\nname = "qr"\nae_title = "DCMQR"\nhost = "127.0.0.1"\nretrieve = "c-get"\n'
+            f'port = {port}\nstudies_per_minute = 0\nlike = ["dcmqrscp"]\n'
+        )
+        write_peers(collecting, text)
+        summary = collect(collecting)
+    assert summary.outcomes == {"here": len({o.study_uid for o in made})}
+    assert listed >= summary.n_studies
+    assert summary.n_objects == 0
 
 
 def test_a_backfill_that_is_killed_goes_on(ours: Settings, pacs: Orthanc) -> None:

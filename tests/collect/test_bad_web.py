@@ -337,6 +337,21 @@ def test_metadata_that_are_none(play: Any) -> None:
     assert "metadata that is no data set" in outcome.reasons
 
 
+def test_a_report_whose_values_lie_elsewhere_is_not_taken_for_whole(play: Any) -> None:
+    def habit(request: Request) -> bool:
+        if request.path[-1] != "metadata":
+            return False
+        row = json.loads(request.web.data[0].to_json())
+        deep = row["0040A730"]["Value"][-1]
+        deep["0040A160"] = {"vr": "UT", "BulkDataURI": "http://elsewhere/bulk/1"}
+        return request.reply(200, json.dumps([row]).encode(), JSON)
+
+    outcome = play(habit, n=1).run(reports_from="metadata")
+    assert outcome.summary.outcomes == {"failed": 1}
+    assert "values that lie elsewhere as bulk (0040A160)" in outcome.reasons
+    assert not outcome.arrived
+
+
 def test_an_endless_body(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.collect.dicomweb._MOST_JSON", 1_000_000)
 
