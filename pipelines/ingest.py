@@ -252,12 +252,7 @@ class Ingest:
         try:
             return self._store.commit(batch)
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise StoreError(
-                f"the store cannot be written ({type(error).__name__})",
-                expected="room on its disk and memory",
-                where=str(self._store.settings.store_file),
-                todo="Make room; received objects wait in the spool and nothing is lost",
-            ) from error
+            raise cannot_write(error, self._store.settings) from error
         except duckdb.FatalException as error:
             raise ServiceError(
                 "the store has to be opened again",
@@ -317,6 +312,24 @@ class Ingest:
         query = "SELECT min(received_at) FROM object WHERE sha256 = ?"
         first: datetime | None = self._store.sql(query, [receipt.sha256])[0][0]
         return first
+
+
+def cannot_write(error: duckdb.Error, settings: Settings) -> StoreError:
+    """The error for a store that takes nothing now: its disk, or the file itself."""
+    if "orrupt" in str(error) or "checksum" in str(error):
+        return StoreError(
+            "the store file is damaged",
+            expected="the file as it was written",
+            where=str(settings.store_file),
+            todo="Check the disk; stop the service and make the store again (`dose rebuild`),"
+            " or restore a backup; received objects wait in the spool and nothing is lost",
+        )
+    return StoreError(
+        f"the store cannot be written ({type(error).__name__})",
+        expected="room on its disk and memory",
+        where=str(settings.store_file),
+        todo="Make room; received objects wait in the spool and nothing is lost",
+    )
 
 
 def from_both_ends(waiting: Sequence[Path], n: int) -> list[Path]:

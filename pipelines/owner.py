@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from dose_lib import Settings
-from dose_lib.errors import SettingsError, StoreError
+from dose_lib.errors import ServiceError, SettingsError, StoreError
 from dose_lib.store import Store
 from pipelines.collect.sizes import SizeIntake
 from pipelines.heartbeat import Heartbeat
@@ -27,7 +27,46 @@ PART = "store"
 
 _DRAIN_S = 30.0  # longest time a stop waits for the spool to empty
 _RETRY_S = 5.0  # between attempts while the store cannot be written
+_FILE_S = 1.0  # between looks whether the store is still the file under its name
 _SITE_S = 2.0  # between looks whether the site's files were changed
+
+
+class StoreFile:
+    """Notices that the open file is no longer the one under its name.
+
+    What is written then goes nowhere: so the part ends, and opens what is there now.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.store_file
+        self._opened = self._identity()
+        self._look_at = 0.0
+
+    def look(self) -> None:
+        """Look once in a while.
+
+        Raises
+        ------
+        ServiceError
+            If the file was replaced, moved or removed.
+        """
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _FILE_S
+        if self._identity() != self._opened:
+            raise ServiceError(
+                "the store file was replaced or removed while the service had it open",
+                where=str(self._path),
+                todo="Stop the service before you restore. What came since is in the archive:"
+                " `dose rebuild` makes the store again from it",
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            facts = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return facts.st_dev, facts.st_ino
 
 
 class Site:
@@ -64,7 +103,7 @@ def serve(settings: Settings, stop: Stop) -> None:
         site, sizes = Site(settings, store), SizeIntake(settings, store)
         try:
             with Heartbeat(settings.run_dir, PART, ingest.facts, lambda: _problem(ingest, site)):
-                _run(ingest, site, sizes, stop)
+                _run(ingest, (StoreFile(settings), site, sizes), stop)
                 _drain(ingest)
         finally:
             ingest.close()
@@ -74,11 +113,11 @@ def _problem(ingest: Ingest, site: Site) -> str | None:
     return ingest.problem or ingest.halted or site.problem
 
 
-def _run(ingest: Ingest, site: Site, sizes: SizeIntake, stop: Stop) -> None:
+def _run(ingest: Ingest, watched: Sequence[StoreFile | Site | SizeIntake], stop: Stop) -> None:
     while not stop.is_set():
         try:
-            site.look()
-            sizes.look()
+            for one in watched:
+                one.look()
             ingest.step()
             ingest.problem = None
         except WorkersCannotStartError as error:

@@ -81,7 +81,8 @@ def _opening_error(path: Path, error: duckdb.IOException) -> StoreError:
     return StoreError(
         f"the store file cannot be opened ({_first_line(error)})",
         where=str(path),
-        todo="Check the file and its folder; restore it (`dose restore`) if it is damaged",
+        todo="Check the file and its folder; if it is damaged, restore it (`dose restore`) or make"
+        " it again from the archive (`dose rebuild`)",
     )
 
 
