@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ from pipelines.collect.choose import (
 from pipelines.collect.hours import next_opening, parse_hours
 from pipelines.collect.journal import Day, Entry, Fate, Journal, alone
 from pipelines.collect.pace import Pace, later, pause_s
-from pipelines.collect.pacs import Pacs, find_archive, read_peers
+from pipelines.collect.pacs import Pacs, Tls, WebArchive, find_archive, read_peers
 from pipelines.collect.peculiarity import Traits, peculiarities, traits_of
 from pipelines.collect.peer import StatusError
 from pipelines.collect.query import studies_of_day
@@ -111,6 +112,16 @@ def test_every_peculiarity_names_its_origin_and_changes_something() -> None:
         assert len(one.origin) > 10
         assert one.title
         assert one.name == "orthanc" or traits_of([one.name]) != Traits()
+
+
+def test_the_page_lists_every_key_and_peculiarity() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "collecting.md").read_text()
+    for kind in (Pacs, WebArchive, Tls):
+        for name, field in kind.model_fields.items():
+            assert f"| `{name}` |" in page
+            assert str(field.description) in page, name
+    for one in peculiarities():
+        assert f"| `{one.name}` | {one.title} | {one.origin} |" in page
 
 
 # --- quiet hours and pace ---------------------------------------------------------------
