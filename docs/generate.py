@@ -11,7 +11,7 @@ from typing import Any
 
 from docs.cli_page import cli_page
 from docs.conformance_page import conformance_page
-from docs.reading_pages import issues_page, vendors_page
+from docs.reading_pages import issues_page, names_page, vendors_page
 from dose_lib.records import contract
 from dose_lib.settings import Settings
 
@@ -96,6 +96,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "conformance.md": conformance_page,
     "reading-issues.md": issues_page,
+    "reading-names.md": names_page,
     "reading-vendors.md": vendors_page,
 }
 

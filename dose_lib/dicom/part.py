@@ -139,6 +139,8 @@ def make_part(
     values.pop("started_at", None)
     values.pop("ended_at", None)
     values.setdefault("protocol_names", protocol_names(content.events))
+    if given := values.get("administrations"):
+        values["administrations"] = tuple(with_sources(one) for one in given)
     check_events(reading, content.events)
     part = Part(
         part_key=part_key,
