@@ -164,7 +164,7 @@ class Collection:
 
     def _day(self, day: date) -> None:
         try:
-            answers = self._persist(lambda: self._source.studies(day))
+            answers = self._ask_for(day)
         except PeerError as error:
             self._settle_day(day, Answers(), 0, str(error))
             raise
@@ -179,6 +179,17 @@ class Collection:
             raise
         finally:
             self._settle_day(day, answers, self.summary.n_objects - n_before, problem)
+
+    def _ask_for(self, day: date) -> Answers[Study]:
+        """Studies of a day; an empty answer is asked for twice.
+
+        A day without studies is not asked for again in years. Measured: of 10,000 questions
+        one was answered empty, without an error, and wrongly.
+        """
+        answers = self._persist(lambda: self._source.studies(day))
+        if not answers.n_read:
+            answers = self._persist(lambda: self._source.studies(day))
+        return answers
 
     def _studies(self, day: date, studies: Sequence[Study]) -> None:
         known = self._journal.known(self._archive.name, [s.uid for s in studies])

@@ -214,6 +214,15 @@ def test_a_listed_study_without_series_is_not_taken_for_empty(play: Any) -> None
     assert "no series, though it is listed" in outcome.reasons
 
 
+def test_a_day_without_studies_is_asked_for_twice(play: Any) -> None:
+    def find(pacs: BadPacs, event: Any, query: Dataset) -> Answers:
+        if pacs.n_finds > 1:
+            yield from pacs.right_find(event, query)
+
+    outcome = play(find, n=1).run()
+    assert outcome.arrived == uids(1)
+
+
 def test_a_listed_series_without_objects_is_asked_for_again(play: Any) -> None:
     """Seen with Orthanc under load, once in 10,000 studies: no object, and no error."""
 
