@@ -55,7 +55,7 @@ _MODULES = {
 }
 # Without these there is nothing to serve: their first start has to succeed.
 _NEEDED = ("receiver", "store")
-_START_S = 60.0
+_START_S = 180.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _GOOD_RUN_S = 60.0  # after so long the next restart waits no longer than the first
 _LOOK_S = 0.1

@@ -62,7 +62,7 @@ class Running:
         """How it is."""
         return read_state(self.settings)
 
-    def wait_until_ready(self, limit_s: float = 60) -> None:
+    def wait_until_ready(self, limit_s: float = 300) -> None:
         """Return when every part that was started does its work."""
         deadline = time.monotonic() + limit_s
         while not ((state := self.state()).parts and state.is_healthy):
@@ -99,10 +99,12 @@ class Running:
 
 
 @contextmanager
-def service(settings: Settings, *arguments: str) -> Iterator[Running]:
+def service(
+    settings: Settings, *arguments: str, without: tuple[str, ...] = ("scheduler", "dashboards")
+) -> Iterator[Running]:
     """A service with listener and store; stopped at the end."""
     command = [sys.executable, "-m", "pipelines.cli", "--home", str(settings.home), "serve"]
-    for part in ("scheduler", "dashboards"):
+    for part in without:
         command += ["--without", part]
     process = subprocess.Popen(
         [*command, *arguments],
