@@ -21,10 +21,14 @@ def dose(room: int, number: int) -> float:
 
 
 def fill(settings: Settings) -> None:
-    """Commit the exams, one a day, of adults of 70 kg."""
-    batch = [_exam(room, name, i) for room, name in enumerate(ROOMS) for i in range(N)]
+    """Commit the exams."""
     with Store.open(settings, merge=merge, normalise=unchanged) as store:
-        store.commit([incoming(part) for part in batch])
+        store.commit([incoming(part) for part in exams()])
+
+
+def exams() -> list[Part]:
+    """Exams of each room, one a day, of adults of 70 kg."""
+    return [_exam(room, name, i) for room, name in enumerate(ROOMS) for i in range(N)]
 
 
 def _exam(room: int, name: str, number: int) -> Part:
