@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from dose_lib.errors import PortInUseError, SettingsError
 from dose_lib.settings import Settings
 from pipelines.dashboards import check_exposure, choose_port
-from pipelines.health import HealthServer, metrics
+from pipelines.health import _COUNTERS, _GAUGES, HealthServer, metrics
 from pipelines.heartbeat import Beat, Heartbeat, beat_file, read_beat, write_beat
 from pipelines.logs import JsonLines, clean_traceback
 from pipelines.status import PartState, ServiceState, readiness
@@ -76,6 +77,30 @@ def test_metrics_are_in_the_text_form_of_prometheus() -> None:
     assert "no room" not in text
     for line in text.splitlines():
         assert line.startswith("# ") or float(line.rsplit(" ", 1)[1]) >= 0
+
+
+def test_a_reader_of_prometheus_takes_the_metrics_as_they_are() -> None:
+    """Names, types and labels by its own parser; counters end in `_total`, families come once."""
+    parts = [
+        PartState(
+            part=name,
+            is_ready=True,
+            facts={fact: n for n, fact in enumerate((*_COUNTERS, *_GAUGES))},
+        )
+        for name in ("receiver", "store")
+    ]
+    families = list(text_string_to_metric_families(metrics(state(*parts))))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names))
+    assert {"doseloop_up", "doseloop_received_objects", "doseloop_disk_free_bytes"} <= set(names)
+    for family in families:
+        assert family.documentation
+        assert family.type in ("counter", "gauge")
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter")
+            assert set(sample.labels) <= {"part"}
+    (up,) = (f for f in families if f.name == "doseloop_up")
+    assert {s.labels["part"]: s.value for s in up.samples} == {"receiver": 1, "store": 1}
 
 
 def test_readiness_names_what_is_in_trouble() -> None:
