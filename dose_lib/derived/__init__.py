@@ -24,7 +24,7 @@ from dose_lib.derived.pixels import (
     slice_size,
     water_equivalent_diameter,
 )
-from dose_lib.derived.size import OtherStudy, Size, is_within_reach, measure_size
+from dose_lib.derived.size import OtherStudy, Size, is_within_reach, measure_size, trunk_regions
 from dose_lib.derived.ssde import conversion_factor, effective_diameter
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "reference_body",
     "slice_name",
     "slice_size",
+    "trunk_regions",
     "water_equivalent_diameter",
     "weight_reach",
 ]

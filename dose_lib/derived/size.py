@@ -31,7 +31,7 @@ from dose_lib.derived.outside import HEIGHT, WEIGHT
 from dose_lib.derived.ssde import effective_diameter
 from dose_lib.derived.values import Inputs
 from dose_lib.normalise import diagnostic_events
-from dose_lib.normalise.regions import components, region_of_code
+from dose_lib.normalise.regions import body_regions, components, region_of_code
 from dose_lib.records import CtEvent, Part, Patient, SizeMethod
 
 VERSION = "1"
@@ -254,6 +254,11 @@ def _relations(region: str | None) -> frozenset[str]:
     if parts & _ABDOMEN:
         found.add("abdomen")
     return frozenset(found)
+
+
+def trunk_regions() -> tuple[str, ...]:
+    """Body regions whose size is that of the trunk; heads and limbs have none here."""
+    return tuple(r for r in body_regions() if _relations(r))
 
 
 def trunk_diameter_cm(region: str, weight_kg: float, height_cm: float, *, is_adult: bool) -> float:

@@ -14,6 +14,7 @@ from dose_lib.mapping.decide import (
     undo_name,
 )
 from dose_lib.mapping.documentation import documentation_mismatches, mismatch_counts
+from dose_lib.mapping.doubtful import find_doubtful
 from dose_lib.mapping.effect import Effect, Ratio, effect_of
 from dose_lib.mapping.learn import learn_names
 from dose_lib.mapping.texts import modalities_of
@@ -27,6 +28,7 @@ __all__ = [
     "accept_name",
     "documentation_mismatches",
     "effect_of",
+    "find_doubtful",
     "find_waiting",
     "learn_names",
     "mismatch_counts",

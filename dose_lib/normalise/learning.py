@@ -78,10 +78,14 @@ def suggest_names(
     found += _by_place(known, modality, done_region if is_region_coded else None)
     allowed = [_in_place(s, done_region) for s in found]
     best: dict[str, Suggestion] = {}
-    for suggestion in sorted(allowed, key=lambda s: -s.confidence):
+    for suggestion in sorted(allowed, key=lambda s: (*_likeliest(s), s.evidence)):
         best.setdefault(suggestion.procedure_name, suggestion)
-    ranked = tuple(_less_if_contested(list(best.values())))
+    ranked = sorted(_less_if_contested(list(best.values())), key=_likeliest)
     return tuple(s for s in ranked if s.confidence >= 0.1)[:MOST]
+
+
+def _likeliest(suggestion: Suggestion) -> tuple[float, str]:
+    return -suggestion.confidence, suggestion.procedure_name
 
 
 class _Words(NamedTuple):
@@ -189,10 +193,13 @@ def _in_place(suggestion: Suggestion, done: str | None) -> Suggestion:
     return suggestion
 
 
-def _less_if_contested(ranked: list[Suggestion]) -> Iterable[Suggestion]:
-    """The first is less sure where another procedure is nearly as likely."""
-    if len(ranked) > 1:
-        first, second = ranked[0], ranked[1]
-        if second.confidence > 0.9 * first.confidence:
-            ranked[0] = first._replace(confidence=first.confidence * 0.8)
-    return sorted(ranked, key=lambda s: -s.confidence)
+def _less_if_contested(ranked: list[Suggestion]) -> list[Suggestion]:
+    """Procedures that are nearly as likely as each other are all less sure."""
+    top = max((s.confidence for s in ranked), default=0.0)
+    near = [s.confidence > 0.9 * top for s in ranked]
+    if sum(near) < 2:
+        return ranked
+    return [
+        s._replace(confidence=0.8 * s.confidence) if is_near else s
+        for s, is_near in zip(ranked, near, strict=True)
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dose_lib.charts import Kpi
 from dose_lib.charts.words import exams as exams_in_words
+from dose_lib.derived import trunk_regions
 from dose_lib.mapping import WaitingName, documentation_mismatches, effect_of, find_waiting
 from dose_lib.overview.exams import patient_rows
 from dose_lib.overview.period import Period
@@ -189,12 +190,13 @@ def size_methods(con: Any, when: Period, *, modality: str = "CT") -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        ``method, n_exams, share_percent, is_known``, best method first; of the age band nothing
-        was measured, so it counts as not known.
+        ``method, n_exams, share_percent, is_known`` of the exams of the trunk, best method first;
+        of the age band nothing was measured, so it counts as not known.
     """
     import pandas as pd
 
     rows = _patients(con, when, modality)
+    rows = rows.filter(rows.body_region.isin(trunk_regions()))
     counted = rows.group_by(method=rows.size_method.fill_null("none")).aggregate(
         n=lambda t: t.count()
     )

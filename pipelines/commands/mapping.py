@@ -23,6 +23,7 @@ from dose_lib.mapping import (
     accept_name,
     documentation_mismatches,
     effect_of,
+    find_doubtful,
     find_waiting,
     learn_names,
     mismatch_counts,
@@ -56,8 +57,9 @@ def review(
 ) -> None:
     """Go through the names that wait for a person, each with evidence and effect.
 
-    In a terminal it asks name by name and shows what a decision would do before it is taken.
-    Elsewhere it prints the list; `dose map accept` takes a decision.
+    Names whose exams nearly always disagree with what was irradiated come after them. In a
+    terminal it asks name by name and shows what a decision would do before it is taken; elsewhere
+    it prints the list, and `dose map accept` takes a decision.
 
     dose map review
     dose map review --json
@@ -65,15 +67,22 @@ def review(
     Exit codes: 0, 4 store.
     """
     con = dose_lib.connect(settings=settings())
-    names = find_waiting(con, settings=settings())[:limit]
+    waiting = find_waiting(con, settings=settings())
+    doubtful = find_doubtful(con, settings=settings())
+    names = [*waiting, *doubtful][:limit]
     if json:
-        print_json([_plain(w) for w in names])
+        texts = {w.subject for w in doubtful}
+        print_json([_plain(w) | {"is_named": w.subject in texts} for w in names])
     elif not names:
         say("Nothing waits: every exam of a patient has its procedure.")
     elif out.is_terminal:
         _ask_each(con, names, who(author))
     else:
-        out.print(_waiting_table(names))
+        if waiting:
+            out.print(_waiting_table(waiting[:limit]))
+        if doubtful:
+            say("Words and scans disagree in nearly every exam of these; they may mean another:")
+            out.print(_waiting_table(doubtful[:limit]))
         say("Accept one with: dose map accept NAME PROCEDURE --because WHY")
 
 

@@ -13,7 +13,9 @@ from dose_lib.compare import compare_practice
 from dose_lib.errors import UsageError
 from dose_lib.mapping import (
     accept_name,
+    documentation_mismatches,
     effect_of,
+    find_doubtful,
     find_waiting,
     learn_names,
     name_history,
@@ -23,6 +25,7 @@ from dose_lib.mapping import (
 )
 from dose_lib.mapping.read import read_parts, site_facts
 from dose_lib.normalise import name_part
+from dose_lib.records import Code
 from dose_lib.settings import Settings
 from tests.mapping.department import HEAD, KNOWN_DLP, ODD, ODD_DLP, department, exam, fill
 
@@ -183,3 +186,24 @@ def test_a_text_with_unknown_words_waits_until_another_confirms_it(settings: Set
     assert rows[0]["procedure_evidence"].startswith("perhaps CT Chest Low Dose (0.90)")
     assert rows[1]["procedure_confidence"] == 0.97
     assert "confirmed by protocol_names 'Chest LD'" in rows[1]["procedure_evidence"]
+
+
+def test_a_name_that_means_something_else_here_is_doubtful(settings: Settings) -> None:
+    """ "Acute abdomen" is scanned to the pelvis each time: the name should say so."""
+    both = Code("818983003", "SCT", "Abdomen and pelvis")
+    long = {"region": both, "protocol": "P 9"}
+    exams = [exam(i, "CT Abdomen/Pelvis", 400.0, **long) for i in range(6)]
+    exams += [exam(20 + i, "Acute abdomen", 500.0, **long) for i in range(7)]
+    exams += [exam(40, "CT abdomen", 500.0, **long)]  # once is no habit
+    fill(settings, exams)
+    con = dose_lib.connect(settings=settings)
+    assert find_waiting(con, settings=settings) == ()
+    (name,) = find_doubtful(con, settings=settings)
+    assert (name.text, name.n_exams, name.regions) == ("Acute abdomen", 7, ("abdomen-pelvis",))
+    assert name.best is not None
+    assert name.best.procedure_name == "CT Abdomen Pelvis"
+    assert "100 % of what is done in abdomen-pelvis" in name.best.evidence
+    accept_name("Acute abdomen", "CT Abdomen Pelvis", modality="CT", settings=settings, **WHY)
+    assert find_doubtful(con, settings=settings) == ()
+    table = documentation_mismatches(con)
+    assert list(table["name"]) == ["CT abdomen"]
