@@ -7,7 +7,7 @@ bytes that were flushed before the sender got "success" are the bytes that stay.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import msgspec
 from dose_lib.errors import UsageError
 from pipelines.defects import Failure
 from pipelines.disk import Disk, make_folder
-from pipelines.envelope import Receipt
+from pipelines.envelope import DamagedFileError, Receipt
 from pipelines.spool import SUFFIX, read_receipt_of
 
 
@@ -66,6 +66,49 @@ class Archive:
     def objects(self) -> Iterator[Path]:
         """All objects, the oldest day first."""
         yield from sorted(self.folder.glob(f"*/*/*/*{SUFFIX}"))
+
+    def days(self) -> list[date]:
+        """Days on which something that is still here was received, the oldest first."""
+        found = (p.parts[-3:] for p in self.folder.glob("*/*/*") if p.is_dir())
+        return sorted(date(int(y), int(m), int(d)) for y, m, d in found)
+
+    def contents(self, day: date) -> list[Path]:
+        """Objects received on a day."""
+        return sorted(self._day(day).glob(f"*{SUFFIX}"))
+
+    def repetitions(self, day: date | None = None) -> Iterator[tuple[Path, Receipt]]:
+        """Receipts of repeated bytes, of a day or of all days.
+
+        Raises
+        ------
+        DamagedFileError
+            If one cannot be read.
+        """
+        places = self.folder.glob("*/*/*/*.json") if day is None else self._day(day).glob("*.json")
+        for path in sorted(places):
+            try:
+                yield path, msgspec.json.decode(path.read_bytes(), type=Receipt)
+            except msgspec.DecodeError as error:
+                raise DamagedFileError("a receipt is damaged", where=str(path)) from error
+
+    def remove(self, paths: Iterable[Path]) -> int:
+        """Remove files for good, and folders that are empty then; returns the bytes freed."""
+        freed = 0
+        for path in paths:
+            freed += path.stat().st_size if path.exists() else 0
+            self._disk.remove(path)
+            self._days.add(path.parent)
+        days, self._days = self._days, set()
+        for day in days:
+            if day.exists():
+                self._disk.flush_folder(day)
+                self._tidy(day)
+        return freed
+
+    def _tidy(self, folder: Path) -> None:
+        while folder != self.folder and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
     def _is_kept(self, receipt: Receipt, place: Path, first_received: datetime | None) -> bool:
         places = [place]
@@ -162,6 +205,18 @@ class Quarantine:
         if chosen:
             self._disk.flush_folder(spool)
         return [path.stem for path in chosen]
+
+    def holding(self, hashes: Collection[str]) -> list[str]:
+        """Names of the objects with these contents."""
+        items = self.items() if hashes else []
+        return [i.name for i in items if i.receipt is not None and i.receipt.sha256 in hashes]
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Remove objects and their reasons for good."""
+        for name in names:
+            self._disk.remove(self.folder / f"{name}{SUFFIX}")
+            self._disk.remove(self.folder / f"{name}.json")
+        self._disk.flush_folder(self.folder)
 
     def _chosen(self, names: list[str]) -> list[Path]:
         objects = self._objects()

@@ -17,6 +17,7 @@ from pipelines.commands import (
     export,
     history,
     identities,
+    keeping,
     levels,
     mapping,
     objects,
@@ -75,6 +76,7 @@ comparing.add_to(app)
 mapping.add_to(app)
 equipment.add_to(app)
 export.add_to(app)
+keeping.add_to(app)
 
 
 def _version(wanted: bool) -> None:

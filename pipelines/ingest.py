@@ -205,7 +205,7 @@ class Ingest:
             else:
                 objects.append((path, receipt, one))
         self._keep_identities([one for _, _, one in objects])
-        outcomes = self._store_batch([_incoming(receipt, one) for _, receipt, one in objects])
+        outcomes = self._store_batch([incoming_of(receipt, one) for _, receipt, one in objects])
         settled: list[Settled] = []
         for (path, receipt, one), stored in zip(objects, outcomes, strict=True):
             if stored is None:
@@ -350,7 +350,8 @@ def _is_to_be_looked_at(settled: Settled) -> bool:
     return has_dose and settled.receipt.route != "history"
 
 
-def _incoming(receipt: Receipt, read: ReadObject) -> Incoming:
+def incoming_of(receipt: Receipt, read: ReadObject) -> Incoming:
+    """What a reader made of an object, with its receipt, as the store takes it."""
     head = read.head
     return Incoming(
         sha256=receipt.sha256,
@@ -364,6 +365,7 @@ def _incoming(receipt: Receipt, read: ReadObject) -> Incoming:
         parts=read.parts,
         error=read.failure.as_error() if read.failure else None,
         rejection=read.rejection,
+        patient_key=read.patient_key,
     )
 
 

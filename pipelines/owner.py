@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 from dose_lib import Settings
 from dose_lib.errors import ServiceError, SettingsError, StoreError
@@ -16,6 +17,7 @@ from dose_lib.store import Store
 from pipelines.collect.sizes import SizeIntake
 from pipelines.heartbeat import Heartbeat
 from pipelines.ingest import Ingest
+from pipelines.keeping import Keeper
 from pipelines.pool import WorkersCannotStartError
 from pipelines.process import Stop, run_part
 from pipelines.watched import Watched
@@ -101,9 +103,10 @@ def serve(settings: Settings, stop: Stop) -> None:
         store.serve(is_dedicated=True)
         ingest = Ingest(settings, store)
         site, sizes = Site(settings, store), SizeIntake(settings, store)
+        keeper = Keeper(settings, store, is_idle=lambda: ingest.is_done)
         try:
             with Heartbeat(settings.run_dir, PART, ingest.facts, lambda: _problem(ingest, site)):
-                _run(ingest, (StoreFile(settings), site, sizes), stop)
+                _run(ingest, (StoreFile(settings), site, sizes, keeper), stop)
                 _drain(ingest)
         finally:
             ingest.close()
@@ -113,7 +116,14 @@ def _problem(ingest: Ingest, site: Site) -> str | None:
     return ingest.problem or ingest.halted or site.problem
 
 
-def _run(ingest: Ingest, watched: Sequence[StoreFile | Site | SizeIntake], stop: Stop) -> None:
+class Looker(Protocol):
+    """Looks now and then whether there is something to do."""
+
+    def look(self) -> None:
+        """Look, if it is time to."""
+
+
+def _run(ingest: Ingest, watched: Sequence[Looker], stop: Stop) -> None:
     while not stop.is_set():
         try:
             for one in watched:

@@ -19,6 +19,7 @@ import dose_lib
 from dose_lib import DoseError, Settings, load_settings
 from dose_lib.dicom.identify import ObjectHead, peek
 from dose_lib.dicom.rejection import KEY_OBJECT_SELECTION, read_rejection
+from dose_lib.dicom.whose import patient_key_of
 from dose_lib.errors import NoDoseError, SettingsError
 from dose_lib.history import read_exam_bytes
 from dose_lib.normalise import SiteFacts, judge_patient, read_site
@@ -68,7 +69,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What one object gave: parts, what it rejects, or why there is neither.
 
-    `sealed` holds who the exam was of; only the identity vault can open it.
+    `sealed` holds who the exam was of; only the identity vault can open it. `patient_key` is
+    that of an object without parts.
     """
 
     path: str
@@ -78,6 +80,7 @@ class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     sealed: bytes | None = None
     failure: Failure | None = None
     rejection: Rejection | None = None
+    patient_key: str | None = None
 
 
 class Detected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -129,7 +132,7 @@ class Worker:
             return ReadObject(path=str(path), receipt=receipt, failure=failure)
         head = attempt(lambda: peek(arrival.data), "the reader")
         if not isinstance(head, Failure) and head.sop_class == KEY_OBJECT_SELECTION:
-            return _read_note(arrival, head)
+            return self._read_note(arrival, head)
         read = attempt(lambda: self._parts(arrival), "the reader")
         parts, sealed = ((), None) if isinstance(read, Failure) else read
         return ReadObject(
@@ -139,7 +142,24 @@ class Worker:
             parts=parts,
             sealed=sealed,
             failure=read if isinstance(read, Failure) else None,
+            patient_key=None if parts else self._whose(arrival),
         )
+
+    def _read_note(self, arrival: Arrival, head: ObjectHead) -> ReadObject:
+        """What a rejection note says; another selection of key objects carries no dose."""
+        note = attempt(lambda: read_rejection(arrival.data), "the reader")
+        return ReadObject(
+            path=str(arrival.path),
+            receipt=arrival.receipt,
+            head=head,
+            failure=note if isinstance(note, Failure) else None,
+            rejection=None if isinstance(note, Failure) else note,
+            patient_key=self._whose(arrival),
+        )
+
+    def _whose(self, arrival: Arrival) -> str | None:
+        key = attempt(lambda: patient_key_of(arrival.data, self._key), "the reader")
+        return None if isinstance(key, Failure) else key
 
     def _parts(self, arrival: Arrival) -> tuple[tuple[Part, ...], bytes]:
         receipt = arrival.receipt
@@ -208,18 +228,6 @@ def _receipt_of(path: Path) -> Receipt:
 def site_files(settings: Settings) -> tuple[Path, ...]:
     """Files in which the site names its devices and procedures."""
     return tuple(settings.site_dir / name for name in ("devices.toml", "procedures.toml"))
-
-
-def _read_note(arrival: Arrival, head: ObjectHead) -> ReadObject:
-    """What a rejection note says; another selection of key objects carries no dose."""
-    note = attempt(lambda: read_rejection(arrival.data), "the reader")
-    return ReadObject(
-        path=str(arrival.path),
-        receipt=arrival.receipt,
-        head=head,
-        failure=note if isinstance(note, Failure) else None,
-        rejection=None if isinstance(note, Failure) else note,
-    )
 
 
 def _judge(part: Part, site: SiteFacts, identity: Identity) -> Part:
