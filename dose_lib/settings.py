@@ -181,6 +181,12 @@ class Settings(BaseModel):
         600.0, gt=0, description="Seconds after which a cell of a report is given up."
     )
 
+    silence_minutes: int = Field(
+        15,
+        ge=0,
+        le=1440,
+        description="Minutes between looks whether a device has fallen silent; 0: never.",
+    )
     minimum_n: int = Field(
         20, ge=1, description="Patients a practice needs before it gets a verdict (ICRP 135)."
     )

@@ -24,6 +24,7 @@ from pipelines.commands import (
     reconciling,
     reports,
     service,
+    silence,
     simulation,
     sizes,
 )
@@ -70,6 +71,7 @@ identities.add_to(app)
 collecting.add_to(app)
 sizes.add_to(app)
 reconciling.add_to(app)
+silence.add_to(app)
 history.add_to(app)
 levels.add_to(app)
 comparing.add_to(app)

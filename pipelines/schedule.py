@@ -1,9 +1,13 @@
-"""Reports on a timetable: `site/schedule.toml` says which notebook, when, with what.
+"""Reports and tasks on a timetable: `site/schedule.toml` says what runs, and when.
 
     [[report]]
     notebook = "how_do_our_ct_doses_compare"
     cron = "30 6 * * mon"
     parameters = { weeks = 6 }
+
+    [[task]]
+    run = "reconcile --pacs main"
+    cron = "15 7 * * *"
 
 Times are those of the site's zone. A run is a process of its own; its record lies beside
 the report, and one line of `reports/runs.jsonl` says what became of it. An hour that passed
@@ -33,16 +37,20 @@ from dose_lib.errors import DoseError, SettingsError, did_you_mean
 from dose_lib.report import check_parameters, find_notebook, read_parameters
 from pipelines.heartbeat import Heartbeat, Value
 from pipelines.process import Stop, run_part
+from pipelines.silence import look_or_log
+from pipelines.tasks import Task, read_task, run_task
 from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
 
 PART = "scheduler"
 
+_KINDS = ("report", "task")
 _FIELDS = ("notebook", "cron", "parameters", "pdf")
 _LOOK_S = 5.0  # between looks whether the timetable was changed
 _GRACE_S = 60  # the scheduler starts late by so much; `make_up` does what is later
 _LIMIT_S = 3600
+_FIRST_LOOK_S = 120.0
 _PATIENCE = timedelta(seconds=90)  # a run that is later than this was missed
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -86,6 +94,22 @@ def read_schedule(settings: Settings) -> list[Planned]:
     SettingsError
         With file, entry and field, for what cannot be run.
     """
+    entries = _entries(settings, "report")
+    return [_read_entry(e, where, settings) for e, where in entries]
+
+
+def read_tasks(settings: Settings) -> list[Task]:
+    """The tasks of the timetable; see `read_schedule`."""
+    tasks = []
+    for entry, where in _entries(settings, "task"):
+        task = read_task(entry, where)
+        trigger_of(task.cron, settings.timezone, where)
+        tasks.append(task)
+    return tasks
+
+
+def _entries(settings: Settings, kind: str) -> list[tuple[dict[str, Any], str]]:
+    """Entries of a kind, and where each stands."""
     file = schedule_file(settings)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -95,15 +119,15 @@ def read_schedule(settings: Settings) -> list[Planned]:
         raise SettingsError(
             f"the timetable cannot be read ({error})", expected="TOML", where=str(file)
         ) from None
-    unknown = [name for name in content if name != "report"]
-    if unknown or not isinstance(content.get("report", []), list):
-        raise SettingsError(
-            f"{unknown[0] if unknown else 'report'!r} is no list of entries",
-            expected="entries that begin with [[report]]",
-            where=str(file),
-        )
-    entries = content.get("report", [])
-    return [_read_entry(e, f"{file}, entry {n}", settings) for n, e in enumerate(entries, 1)]
+    for name, entries in content.items():
+        if name not in _KINDS or not isinstance(entries, list):
+            raise SettingsError(
+                f"{name!r} is no list of entries",
+                expected="entries that begin with [[report]] or [[task]]",
+                where=str(file),
+            )
+    word = "entry" if kind == "report" else kind
+    return [(e, f"{file}, {word} {n}") for n, e in enumerate(content.get(kind, []), 1)]
 
 
 def _read_entry(entry: dict[str, Any], where: str, settings: Settings) -> Planned:
@@ -186,7 +210,7 @@ class Timetable:
         elif not self._file.has_changed():
             return
         try:
-            planned = read_schedule(self._settings)
+            planned, tasks = read_schedule(self._settings), read_tasks(self._settings)
         except SettingsError as error:
             self.problem = str(error)
             log.error("timetable cannot be used", extra={"reason": str(error)})
@@ -203,7 +227,16 @@ class Timetable:
                 max_instances=1,
                 misfire_grace_time=_GRACE_S,
             )
-        log.info("timetable read", extra={"count": len(planned)})
+        for task in tasks:
+            self._scheduler.add_job(
+                self._run_task,
+                trigger_of(task.cron, self._settings.timezone),
+                args=[task],
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=_GRACE_S,
+            )
+        log.info("timetable read", extra={"count": len(planned) + len(tasks)})
 
     def facts(self) -> dict[str, Value]:
         """Counters, for the heartbeat."""
@@ -255,6 +288,27 @@ class Timetable:
             self._running.discard(key)
         self.runs += 1
         self.failures += not run.is_done
+
+
+    def _run_task(self, task: Task) -> None:
+        run = run_task(task, self._settings)
+        self.runs += 1
+        self.failures += run.exit_code != 0
+
+
+class Turns:
+    """Says when the devices are looked at again: every so many minutes, not at the very start."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._period_s = 60.0 * settings.silence_minutes
+        self._due = time.monotonic() + _FIRST_LOOK_S
+
+    def look(self) -> None:
+        """Look for silent devices if it is time to."""
+        if self._period_s and time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._period_s
+            look_or_log(self._settings)
 
 
 class Covered:
@@ -324,13 +378,14 @@ def run_apart(planned: Planned, settings: Settings, missed_at: datetime | None =
 
 def serve(settings: Settings, stop: Stop) -> None:
     """Run reports at their times until `stop` is set."""
-    timetable = Timetable(settings)
+    timetable, turns = Timetable(settings), Turns(settings)
     timetable.start()
     try:
         with Heartbeat(settings.run_dir, PART, timetable.facts, lambda: timetable.problem):
             while not stop.wait(_LOOK_S):
                 timetable.refresh()
                 timetable.make_up()
+                turns.look()
     finally:
         timetable.stop()
 

@@ -8,10 +8,19 @@ from dose_lib.compare import triggers_of
 from dose_lib.detect.adult_protocol import AdultProtocolOnChild
 from dose_lib.detect.detector import Detector, History
 from dose_lib.detect.dose_trigger import DoseTrigger
+from dose_lib.detect.equipment import NewDevice, NewSoftware
 from dose_lib.reference import load_levels
 from dose_lib.settings import Settings, load_settings
 
-__all__ = ["AdultProtocolOnChild", "Detector", "DoseTrigger", "History", "detectors"]
+__all__ = [
+    "AdultProtocolOnChild",
+    "Detector",
+    "DoseTrigger",
+    "History",
+    "NewDevice",
+    "NewSoftware",
+    "detectors",
+]
 
 
 def detectors(settings: Settings | None = None, *, con: Any = None) -> tuple[Detector, ...]:
@@ -30,4 +39,6 @@ def detectors(settings: Settings | None = None, *, con: Any = None) -> tuple[Det
     return (
         AdultProtocolOnChild(levels, country=settings.country, child_age_y=settings.child_age_y),
         DoseTrigger(triggers, child_age_y=settings.child_age_y),
+        NewDevice(),
+        NewSoftware(),
     )
