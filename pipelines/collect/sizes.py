@@ -139,7 +139,7 @@ class SizeInbox:
             try:
                 sizes = msgspec.json.decode(file.read_bytes(), type=list[MeasuredSize])
             except msgspec.MsgspecError:
-                log.error("a file of sizes cannot be read", extra={"path": file.name})
+                log.error("a file of sizes cannot be read", extra={"arrival": file.name})
                 file.rename(file.with_suffix(".bad"))
                 continue
             for at in range(0, len(sizes), _AT_ONCE):
