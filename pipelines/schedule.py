@@ -289,7 +289,6 @@ class Timetable:
         self.runs += 1
         self.failures += not run.is_done
 
-
     def _run_task(self, task: Task) -> None:
         run = run_task(task, self._settings)
         self.runs += 1
