@@ -6,6 +6,7 @@ the same run, three times each, by dcmtk's `storescu` on one association; the me
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import statistics
@@ -32,7 +33,7 @@ from pipelines.ingest import Ingest
 from pipelines.service import Service
 from pipelines.spool import Spool
 
-N_LISTENER, N_STORE, N_LATENCY, ROUNDS = 400, 1000, 60, 3
+N_LISTENER, N_STORE, N_LATENCY, N_BACKLOG, ROUNDS = 400, 1000, 60, 900, 3
 _LOCAL = "127.0.0.1"
 _ORTHANC = """{"DicomPort": %d, "HttpServerEnabled": false, "StorageDirectory": "%s",
 "IndexDirectory": "%s", "DicomAet": "ANY", "DicomCheckCalledAet": false,
@@ -200,7 +201,7 @@ def _memory() -> float:
 def _time_to_row(folder: Path) -> None:
     """From the answer to C-STORE to the row another process can read, under load."""
     settings = _with_ports(folder / "latency")
-    service = Service(settings, parts=("receiver", "store"))
+    service = Service(settings, parts=("receiver", "store", "vault"))
     service.start()
     try:
         beat = read_beat(settings.run_dir, "receiver")
@@ -219,7 +220,10 @@ def _time_to_row(folder: Path) -> None:
             while row.count().execute() == 0:
                 time.sleep(0.005)
             delays.append(time.time() - answered)
-        found = _time_to_finding(con, port)
+        alone = _time_to_finding(con, port)
+        time.sleep(2)
+        behind = _time_behind_a_backlog(settings, con, port)
+        memory = _memory_by_part(service)
     finally:
         service.stop()
     delays.sort()
@@ -228,19 +232,63 @@ def _time_to_row(folder: Path) -> None:
         f"answer to C-STORE until another process reads the row: median "
         f"{statistics.median(delays) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms of {len(delays)}"
     )
-    print(f"answer to C-STORE until another process sees the finding: {found * 1000:.0f} ms")
+    print(
+        f"answer to C-STORE until another process sees the finding: {alone * 1000:.0f} ms alone, "
+        f"behind a backlog of {N_BACKLOG} objects {behind[1]:.1f} s (its row {behind[0]:.1f} s)"
+    )
+    print("memory of the parts, MB of their own: " + ", ".join(f"{n} {m:.0f}" for n, m in memory))
 
 
 def _time_to_finding(con: Any, port: int) -> float:
     """The demo's injected error, sent alone."""
-    exams = Hospital.load("demo", days=3).exams()
-    (exam,) = (e for e in exams if any("child" in t.kind for t in e.truths))
+    return _wait_for(con, *_send_the_error(port, days=3))[1]
+
+
+def _time_behind_a_backlog(settings: Settings, con: Any, port: int) -> tuple[float, float]:
+    """The same, sent while a night's objects wait: seconds to its row, and to its finding."""
+    spool = Spool(settings.spool_dir)
+    exams = Hospital.load("demo", seed=11, days=400).exams()
+    backlog = (o.data for exam in exams for o in exam.objects())
+    for data in itertools.islice(backlog, N_BACKLOG):
+        spool.put(data, make_receipt(data, "folder"))
+    times = _wait_for(con, *_send_the_error(port, days=3, seed=7))
+    while spool.waiting():
+        time.sleep(0.1)
+    return times
+
+
+def _send_the_error(port: int, *, days: int, seed: int | None = None) -> tuple[str, float]:
+    """Send the adult protocol on a child; its study, and when it was answered."""
+    how = {} if seed is None else {"seed": seed}
+    exams = Hospital.load("demo", days=days, **how).exams()
+    exam = next(e for e in exams if any("child" in t.kind for t in e.truths))
     (report,) = exam.objects()
     answered = send([report], _LOCAL, port).answered_at[report.sop_instance_uid]
-    findings = con.table("findings")
-    while findings.count().execute() == 0:
+    return report.study_uid, answered
+
+
+def _wait_for(con: Any, study_uid: str, answered: float) -> tuple[float, float]:
+    """Seconds from the answer to the study's row, and to a finding about it."""
+    studies, findings = con.table("studies"), con.table("findings")
+    row = studies.filter(studies.study_uid == study_uid)
+    found = findings.semi_join(row, "part_key")
+    row_at = None
+    while found.count().execute() == 0:
+        if row_at is None and row.count().execute():
+            row_at = time.time()
         time.sleep(0.005)
-    return time.time() - answered
+    now = time.time()
+    return (row_at or now) - answered, now - answered
+
+
+def _memory_by_part(service: Service) -> list[tuple[str, float]]:
+    """Memory that ends with each part (USS), its workers counted with it."""
+    found = []
+    for part in service.state().parts:
+        process = psutil.Process(part.pid)
+        family = [process, *process.children(recursive=True)]
+        found.append((part.part, sum(p.memory_full_info().uss for p in family) / 1e6))
+    return found
 
 
 def _with_ports(home: Path) -> Settings:
