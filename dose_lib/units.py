@@ -14,9 +14,12 @@ from types import MappingProxyType
 _FOLD = re.compile(r"[\s.·*{}\[\]()^]")
 
 
+_PLAIN = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3"})  # two signs for micro
+
+
 def fold_unit(unit: str) -> str:
-    """A unit's text without dots, carets, braces and spaces, in lower case."""
-    return _FOLD.sub("", unit).replace("µ", "u").replace("μ", "u").casefold()
+    """A unit's text without dots, carets, braces and spaces, in lower case and plain letters."""
+    return _FOLD.sub("", unit).translate(_PLAIN).casefold()
 
 
 def _table(rows: dict[str, dict[str, float]]) -> MappingProxyType[str, dict[str, float]]:

@@ -66,6 +66,21 @@ def _sct_of() -> dict[str, str]:
 
 
 @cache
+def _by_value() -> dict[str, str]:
+    """Codes sent without a scheme: those that only one concept of ours can be."""
+    import dose_lib.codes as all_codes  # which needs this module
+
+    found: dict[str, set[str]] = {}
+    for concept in vars(all_codes).values():
+        # Short ones could be anybody's: M, 001, C-200.
+        if isinstance(concept, Concept) and len(concept.value) >= 6:
+            found.setdefault(concept.value, set()).add(concept.key)
+    for srt, sct in _sct_of().items():
+        found.setdefault(srt, set()).add(f"SCT:{sct}")
+    return {value: keys.pop() for value, keys in found.items() if len(keys) == 1}
+
+
+@cache
 def _srt_of() -> dict[str, str]:
     return {sct: srt for srt, sct in _sct_of().items()}  # compounds last: what devices send
 
@@ -90,6 +105,8 @@ def fold(value: str | None, scheme: str | None) -> str:
         return ""
     name = (scheme or "").strip().upper()
     name = _SCHEMES.get(name, name)
+    if not name:
+        return _by_value().get(value.upper(), f":{value}")
     if name == "SRT" and (sct := _sct_of().get(value.upper())):
         return f"SCT:{sct}"
     if name == "SCT" and (now := _RENAMED_SCT.get(value)):

@@ -144,8 +144,12 @@ def correct_tree(reading: Reading, root: Node, maker: Maker) -> None:
     """
     concepts, values = _by_key("concept", maker), _by_key("value", maker)
     known = _known_keys()
+    bare: Node | None = None
     for node in root.walk():
         key = node.key
+        if bare is None and key and not node.name.scheme:
+            bare = node
+            reading.note("scheme_missing", node.path, node.name.value)
         for rule in values.get(key, ()):
             if node.coded[0] in rule.values and rule.value_to:
                 node.coded = c.fold(*rule.value_to[:2]), Code(*rule.value_to)

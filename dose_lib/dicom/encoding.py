@@ -81,17 +81,19 @@ def _read_meta(data: bytes) -> tuple[DataSet | None, int]:
         raise NotDicomError("the file is empty", expected="a DICOM object")
     start = 132 if data[128:132] == b"DICM" else 0
     if start or data[:2] == b"\x02\x00":
+        source = Source(data, explicit=_looks_explicit(data, start))
         try:
-            spans, end = Source(data, explicit=True).head(start, len(data), stop_at=0x00030000)
+            spans, end = source.head(start, len(data), stop_at=0x00030000)
         except OddEncodingError as error:
             raise ReadError(
                 "the file meta information is not readable", where=error.where
             ) from None
         if end == len(data):
             raise TruncatedError("there is no data set after the file meta information")
-        return DataSet(Source(data, explicit=True), spans), end
-    if data[:2] == b"\x08\x00" and len(data) >= 8:
-        return None, 0
+        return DataSet(source, spans), end
+    for bare in (0, 128):  # without meta information, with or without a preamble
+        if data[bare : bare + 2] == b"\x08\x00" and len(data) >= bare + 8:
+            return None, bare
     raise NotDicomError(
         f"the bytes begin with {data[:8]!r}", expected="a DICOM file ('DICM' at byte 128)"
     )

@@ -39,6 +39,9 @@ KINDS = {
     "name_by_meaning": Kind(
         _INFO, "The code of this item is unknown; it is recognised by its meaning."
     ),
+    "scheme_missing": Kind(
+        _INFO, "Codes without their scheme, here and maybe further on; known ones are read."
+    ),
     "value_by_meaning": Kind(
         _INFO, "The code is none of the values this field can have; its meaning is one."
     ),

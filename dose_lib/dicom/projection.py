@@ -9,7 +9,7 @@ from typing import Any
 from dose_lib import codes as c
 from dose_lib.dicom.comments import UnsafeXmlError, XmlComment, parse_xml_comment
 from dose_lib.dicom.events import take_repeat
-from dose_lib.dicom.fields import Field
+from dose_lib.dicom.fields import SIDES, Field
 from dose_lib.dicom.observers import PEOPLE, read_device
 from dose_lib.dicom.projection_fields import EVENT, FILTER, PULSES, STAND_INS
 from dose_lib.dicom.reading import Reading
@@ -180,7 +180,20 @@ def read_xray_event(
     values["filters"] = tuple(Filter(ordinal=n, **f) for n, f in enumerate(filters))
     if is_mammography:
         values["mg_mode"] = mammography_mode(values)
+        _take_side_of_region(record)
     return XRayEvent(**values)
+
+
+def _take_side_of_region(record: EventFields) -> None:
+    """A region such as "left breast" says the side as well."""
+    for name in ("anatomical_structure", "target_region"):
+        code = record.values.get(name)
+        side = SIDES.get(c.fold(code.value, code.scheme)) if code else None
+        if side is None or "laterality" in record.values:
+            continue
+        record.values["laterality"] = side
+        for one in [p for p in record.reading.provenance if p.name == record.prefix + name]:
+            record.reading.trace(f"{record.prefix}laterality", one.path, one.recorded)
 
 
 def _wedge_filters(record: EventFields) -> list[dict[str, Any]]:

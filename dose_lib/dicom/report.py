@@ -64,6 +64,10 @@ def _take_dose_image(record: Fields, node: Node) -> None:
     record.values["_dose_images"] = (*old, *node.references)
 
 
+def _leave(record: Fields, node: Node) -> None:
+    """What other readers take."""
+
+
 _HANDLERS: Handlers = {
     c.SCOPE_OF_ACCUMULATION.key: _take_scope,
     c.PERSON_NAME.key: _take_person,
@@ -82,11 +86,13 @@ def read_root(reading: Reading, root: Node, apart: Iterable[str]) -> dict[str, A
         Keys of the containers that other readers take: events, accumulated doses.
     """
     record = Fields(reading)
-    skipped = {*apart, *OBSERVER_DEVICE} - {c.DEVICE_ROLE_IN_PROCEDURE.key}
+    skipped = set(OBSERVER_DEVICE) - {c.DEVICE_ROLE_IN_PROCEDURE.key}
+    # Some makers put containers of their own around what other readers take.
+    handlers = {**_HANDLERS, **dict.fromkeys(apart, _leave)}
     for node in root.children:
         if node.key in skipped or node.is_taken:
             continue
-        record.read((node,), ROOT, _HANDLERS)
+        record.read((node,), ROOT, handlers)
     return record.values
 
 

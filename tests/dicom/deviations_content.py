@@ -335,3 +335,51 @@ def _() -> None:
 def _() -> None:
     part, _ = read(b.xray_report(b.xray_event(), StudyDescription="Thorax pa"))
     assert part.study_description == "Thorax pa" and part.requested_procedure is None
+
+
+@case("canon_angiography")
+def _() -> None:
+    fluoro = b.xray_event(b.coded(c.IRRADIATION_EVENT_TYPE, c.FLUOROSCOPY))
+    for model, modality in (("INFX-8000C", Modality.XA), ("Ultimax-i", Modality.RF)):
+        part, _ = read(b.xray_report(fluoro, ManufacturerModelName=model))
+        assert part.modality is modality
+
+
+@case("scheme_missing")
+def _() -> None:
+    kind = b.coded(("113820", "", "Art"), ("P5-08001", "", "Spirale"))
+    phantom = b.coded(("113835", "", "Phantom"), ("113691", "", "Körper"))
+    dose = b.container(("113829", "", "Dosis"), b.num(("113838", "", ""), "300", "mGy.cm"), phantom)
+    part, _ = read(b.ct_report(b.container(c.CT_ACQUISITION, kind, dose)))
+    (event,) = part.events
+    assert isinstance(event, CtEvent)
+    assert event.acquisition_type is CtAcquisitionType.SPIRAL
+    assert (event.dlp_mgy_cm, event.phantom) == (300, Phantom.BODY_32CM)
+    assert [i.code for i in part.issues].count("scheme_missing") == 1
+
+
+@case("signs_in_units")
+def _() -> None:
+    event, _ = xray(b.num(c.DOSE_AREA_PRODUCT, "1200", "µGy·m²"))
+    assert event.kap_gy_cm2 == 12
+
+
+@case("side_of_region")
+def _() -> None:
+    breast = b.coded(c.TARGET_REGION, ("T-04030", "SRT", "Left breast"))
+    agd = b.num(c.AVERAGE_GLANDULAR_DOSE, "1.2", "mGy")
+    part, _ = read(b.xray_report(b.xray_event(breast, agd), kind=c.MAMMOGRAPHY))
+    assert part.totals.agd_left_mgy == 1.2
+    (where,) = (p for p in part.provenance if p.name == "events[0].laterality")
+    assert where.path.endswith("/123014")
+
+
+@case("wrapped_events")
+def _() -> None:
+    scan = b.ct_event(b.num(c.DLP, "100", "mGy.cm"), b.text(c.COMMENT, "of the scan"))
+    inner = b.container(("2", "99GE", "Scans"), scan)
+    part, _ = read(b.ct_report(b.container(("1", "99GE", "Exam"), inner)))
+    (event,) = part.events
+    assert isinstance(event, CtEvent)
+    assert (event.dlp_mgy_cm, event.comment) == (100, "of the scan")
+    assert part.comment is None and part.extras == ()

@@ -68,7 +68,7 @@ def test_codes_of_one_region_fold_to_the_current_one() -> None:
 
 def test_unknown_codes_keep_their_scheme() -> None:
     assert c.fold("00001", "99GEMS") == "99GEMS:00001"
-    assert c.fold("113830", None) == ":113830"
+    assert c.fold("113830", None) == "DCM:113830"
     assert c.fold("", "DCM") == c.fold(None, None) == ""
 
 

@@ -101,6 +101,17 @@ def test_a_name_of_an_unknown_type_is_no_extra() -> None:
     assert "Curie" not in repr(part)
 
 
+def test_meta_information_in_implicit_vr_or_none_behind_the_preamble() -> None:
+    plain = make_ct_rdsr(2)
+    (whole,), _ = read_bytes(plain)
+    place = plain.index(b"\x08\0\x05\0") if b"\x08\0\x05\0" in plain else plain.index(b"\x08\0")
+    syntax = b"1.2.840.10008.1.2.1\0"
+    implicit = b"\x02\0\x10\0" + struct.pack("<L", len(syntax)) + syntax
+    for data in (FILE[:132] + implicit + plain[place:], b"\0" * 128 + plain[place:]):
+        (part,), _ = read_bytes(data)
+        assert part.events == whole.events
+
+
 @pytest.mark.parametrize("depth", [70, 10_000])
 @pytest.mark.parametrize("length", [None, 0xFFFFFFFF])
 def test_nesting_in_big_endian_is_refused(depth: int, length: int | None) -> None:
