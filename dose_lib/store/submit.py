@@ -6,20 +6,18 @@ import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from dose_lib.errors import DoseError, ServiceError, StoreInUseError, UsageError
-from dose_lib.records import Decision, Finding, Part
+from dose_lib.records import Decision, Finding
 from dose_lib.settings import Settings, load_settings
 from dose_lib.store.backup import Manifest, backup
 from dose_lib.store.decision import check_decision
 from dose_lib.store.endpoint import Endpoint, door_endpoint_file, read_endpoint
 from dose_lib.store.engine import missing
 from dose_lib.store.findings import check_finding
-from dose_lib.store.naming import KINDS as NAMING
 from dose_lib.store.owner import Store
 
 _PATIENCE_S = 8.0
@@ -54,10 +52,7 @@ def submit_decision(settings: Settings | None = None, *given: Decision) -> tuple
     """
     here = settings or load_settings()
     checked = tuple(check_decision(d) for d in given)
-    renames = any(d.kind in NAMING for d in checked)
-    body = _ask_owner(
-        here, "decisions", checked, lambda store: store.decide(*checked), renames=renames
-    )
+    body = _ask_owner(here, "decisions", checked, lambda store: store.decide(*checked))
     return msgspec.json.decode(body, type=tuple[Decision, ...])
 
 
@@ -109,31 +104,24 @@ def _ask_owner(
     what: str,
     content: object,
     directly: Callable[[Store], object],
-    *,
-    renames: bool = False,
 ) -> bytes:
     """JSON of the answer, from the owner's door or done on the store opened here.
 
-    Where stored exams get other names, the store is opened with the site's own steps.
+    Opened with the site's own steps: opening may make exams anew, and so may a decision.
     """
-    steps: dict[str, Any] = {} if renames else {"merge": tuple, "normalise": _as_it_is}
     until = time.monotonic() + _PATIENCE_S
     while True:
         endpoint = read_endpoint(door_endpoint_file(settings))
         try:
             if endpoint is not None:
                 return _post(endpoint, what, content)
-            with Store.open(settings, **steps) as store:
+            with Store.open(settings) as store:
                 return msgspec.json.encode(directly(store))
         except (StoreInUseError, ServiceError):
             # Between two starts of the owner; it will be back, or gone for good.
             if time.monotonic() > until:
                 raise
             time.sleep(_PAUSE_S)
-
-
-def _as_it_is(part: Part) -> Part:
-    return part
 
 
 def _post(endpoint: Endpoint, what: str, content: object) -> bytes:

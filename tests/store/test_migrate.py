@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+from typing import Any
+
 import duckdb
 import pytest
 
@@ -9,8 +13,13 @@ from dose_lib.errors import StoreError
 from dose_lib.settings import Settings
 from dose_lib.store import Store
 from dose_lib.store.connect import connect
+from dose_lib.store.keyfile import private_folder
 from dose_lib.store.migrate import Migration, applied_migrations, migrate, migrations
 from tests.store.exams import ct_part, incoming, merge, unchanged
+from tests.store.make_old_store import OBJECTS
+from tests.store.test_decisions import decision
+
+OLD = Path(__file__).with_name("old_store.duckdb.gz")
 
 
 @pytest.fixture
@@ -72,3 +81,42 @@ def test_an_older_store_moves_forward_with_its_rows(settings: Settings) -> None:
     with Store.open(settings, merge=merge, normalise=unchanged) as store:
         assert store.sql("SELECT count(*) FROM studies") == [(1,)]
         assert len(store.sql("SELECT * FROM schema_migration")) == len(migrations())
+
+
+def test_a_store_of_the_first_schema_comes_forward(settings: Settings) -> None:
+    """`old_store.duckdb.gz` as version 0.1 left it; see `make_old_store`.
+
+    It counts an exam twice that was filed under two orders, and the doses of a report that was
+    corrected since. Opened today, each counts once, as if received today.
+    """
+    private_folder(settings.store_file.parent)
+    settings.store_file.write_bytes(gzip.decompress(OLD.read_bytes()))
+    with duckdb.connect(str(settings.store_file), read_only=True) as con:
+        assert [n for n, _, _ in applied_migrations(con)] == [1, 2, 3]
+        assert con.execute("SELECT count(*) FROM part").fetchone() == (4,)
+    with pytest.raises(StoreError, match="dose"):
+        connect(settings=settings).table("studies")
+    with Store.open(settings) as store:
+        assert store.sql("SELECT payload FROM decisions") == [('{"text":"kept"}',)]
+        statuses = store.sql("SELECT status FROM object ORDER BY received_at")
+        assert [s for (s,) in statuses] == [
+            *("superseded", "stored", "superseded", "stored", "stored"),
+        ]
+        assert store.sql("SELECT count(*) FROM studies") == [(3,)]
+        # What need not be judged anew is named and computed as today when a person says so.
+        store.decide(decision(kind="renormalise", subject="all", payload={}))
+        found = _tables(store)
+    with Store.open(Settings(home=settings.home / "today")) as store:
+        store.commit(OBJECTS)
+        assert _tables(store) == found
+    assert len(found["part"]) == 3
+
+
+def _tables(store: Store) -> dict[str, list[Any]]:
+    """Everything but when it was stored."""
+    found = {}
+    for table in ("object", "reading", "part", "event", "issue", "estimate", "provenance"):
+        names = [row[0] for row in store.sql(f"DESCRIBE {table}")]
+        kept = ", ".join(f'"{n}"' for n in names if n != "stored_at")
+        found[table] = sorted(store.sql(f"SELECT {kept} FROM {table}"), key=repr)
+    return found
