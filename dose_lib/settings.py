@@ -126,6 +126,23 @@ class Settings(BaseModel):
     )
     stow_tls_key: Path | None = Field(None, description="Private key of that certificate (PEM).")
     max_object_mb: int = Field(50, ge=1, description="Largest object taken in, megabytes.")
+    max_archive_gb: int = Field(
+        50, ge=1, description="Most that one zip or tar archive may unpack to, gigabytes."
+    )
+    watch_folders: tuple[str, ...] = Field(
+        (), description="Folders whose files the service takes in as they come; none: no watching."
+    )
+    watch_afterwards: Literal["leave", "move", "delete"] = Field(
+        "leave",
+        description="What happens to a file of a watched folder once it is safely received: it"
+        " stays, goes into the subfolder `.taken`, or is deleted.",
+    )
+    watch_settle_s: float = Field(
+        5.0,
+        gt=0,
+        description="Seconds for which a file in a watched folder must not have changed before it"
+        " is taken: until then it may be half written.",
+    )
     dicom_peers: tuple[str, ...] = Field(
         (),
         description="Callers that may send, each as `AE@address` or `AE@10.1.2.0/24` (`*` is any"
@@ -240,6 +257,7 @@ class Settings(BaseModel):
         "size_issuers",
         "hl7_peers",
         "trigger_sets",
+        "watch_folders",
         mode="before",
     )
     @classmethod

@@ -5,11 +5,8 @@ Every file is accounted for: spooled, or left out with the reason.
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,27 +14,13 @@ import msgspec
 import dose_lib
 from dose_lib import Settings
 from dose_lib.dicom.identify import peek
-from dose_lib.errors import OutOfRoomError, ReadError, ServiceError, StoreInUseError, UsageError
-from dose_lib.store import Status, Store
-from pipelines.envelope import make_receipt
-from pipelines.heartbeat import read_beat
-from pipelines.ingest import Ingest
-from pipelines.owner import PART
-from pipelines.spool import Spool
+from dose_lib.errors import OutOfRoomError, ReadError
+from dose_lib.store import Status
+from pipelines.collect.feed import Fed, Feed
+from pipelines.collect.files import LeftOut, Place, find_places, limits_of, read_place
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage (`taking in`, `storing`), how many are done, and of how many."""
-
-_STALE_S = 60.0  # a store whose part said nothing for so long will not store ours soon
-_POLL_S = 0.1
-
-
-class Skipped(msgspec.Struct, frozen=True):
-    """A file that was not taken in, and why."""
-
-    path: Path
-    reason: str
-    is_trouble: bool
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -52,7 +35,7 @@ class Taken(msgspec.Struct, kw_only=True):
     """What an ingest did with every file it was given."""
 
     files: list[Judged] = msgspec.field(default_factory=list)
-    skipped: list[Skipped] = msgspec.field(default_factory=list)
+    skipped: list[LeftOut] = msgspec.field(default_factory=list)
 
     @property
     def counts(self) -> Counter[str]:
@@ -60,23 +43,16 @@ class Taken(msgspec.Struct, kw_only=True):
         return Counter(f.status.value for f in self.files)
 
     @property
-    def troubles(self) -> list[Skipped | Judged]:
+    def troubles(self) -> list[LeftOut | Judged]:
         """Files a person should look at: unreadable ones and those in quarantine."""
         unread = [f for f in self.files if f.status is Status.QUARANTINED]
         return [*(s for s in self.skipped if s.is_trouble), *unread]
 
 
-class _Spooled(msgspec.Struct, frozen=True):
-    path: Path
-    place: Path
-    sha256: str
-    received_at: datetime
-
-
 def ingest_paths(
     paths: Sequence[Path], settings: Settings, *, progress: Progress = lambda *_: None
 ) -> Taken:
-    """Take in files and folders, and return when all of it can be queried.
+    """Take in files, folders, archives and media, and return when all of it can be queried.
 
     Works with and without a running service: the files go into the spool first, and then
     either the service stores them, or this process does.
@@ -84,7 +60,7 @@ def ingest_paths(
     Parameters
     ----------
     paths
-        Files, and folders whose files are taken in at any depth.
+        Files, zip and tar archives, DICOMDIRs, and folders that are looked through at any depth.
     settings
         Settings of the installation.
     progress
@@ -99,115 +75,51 @@ def ingest_paths(
     ServiceError
         If a service owns the store but does not store anything.
     """
-    files = _find(paths)
+    places = find_places(paths)
     taken = Taken()
-    spool = Spool(settings.spool_dir, reserve_bytes=settings.spool_reserve_mb * 1_000_000)
-    spooled: list[_Spooled] = []
-    for number, (path, is_named) in enumerate(files, 1):
-        found = _take(path, spool, settings, is_named=is_named)
-        if isinstance(found, Skipped):
-            taken.skipped.append(found)
-        else:
-            spooled.append(found)
-        progress("taking in", number, len(files))
-    if spooled:
-        taken.files += _store(spooled, settings, progress)
+    fed: list[tuple[Path, Fed]] = []
+    with Feed(settings, on_stored=lambda n, of: progress("storing", n, of)) as feed:
+        for number, place in enumerate(places, 1):
+            _take(place, settings, feed, fed, taken)
+            progress("taking in", number, len(places))
+        feed.finish()
+        if fed:
+            taken.files += _judge(fed, settings)
     return taken
 
 
-def _find(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
-    """Files, each with whether it was named itself."""
-    found: list[tuple[Path, bool]] = []
-    for path in paths:
-        if path.is_dir():
-            found += [(file, False) for file in _walk(path)]
-        elif path.exists():
-            found.append((path, True))
+def _take(
+    place: Place, settings: Settings, feed: Feed, fed: list[tuple[Path, Fed]], taken: Taken
+) -> None:
+    for found in read_place(place, limits_of(settings)):
+        if isinstance(found, LeftOut):
+            taken.skipped.append(found)
+        elif (reason := reason_to_leave(found.data)) is not None:
+            taken.skipped.append(LeftOut(found.path, reason, found.is_named))
         else:
-            raise UsageError(f"there is no file or folder {path}", todo="Check the path")
-    return found
+            try:
+                fed.append((found.path, feed.put(found.data, "folder")))
+            except OutOfRoomError as error:
+                error.add_note(f"Files before {found.path} were taken in.")
+                raise
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (Path(place) / name for name in sorted(names))
-
-
-def _take(path: Path, spool: Spool, settings: Settings, *, is_named: bool) -> _Spooled | Skipped:
-    try:
-        size = path.stat().st_size
-        if size > settings.max_object_mb * 1_000_000:
-            return Skipped(path, f"larger than max_object_mb = {settings.max_object_mb}", True)
-        data = path.read_bytes()
-    except OSError as error:
-        return Skipped(path, f"cannot be read ({error.strerror})", True)
+def reason_to_leave(data: bytes) -> str | None:
+    """Why bytes are no object; None if they are, or are one that is damaged."""
     if not data:
-        return Skipped(path, "empty file", is_named)
+        return "empty file"
     try:
         peek(data)
     except ReadError as error:
-        if not _looks_like_dicom(data):
-            return Skipped(path, error.seen, is_named)
         # A damaged object is kept: quarantine shows it, a later version may read it.
-    receipt = make_receipt(data, "folder")
-    try:
-        place = spool.put(data, receipt)
-    except OutOfRoomError as error:
-        error.add_note(f"Files before {path} were taken in.")
-        raise
-    return _Spooled(path, place, receipt.sha256, receipt.received_at)
+        return None if data[128:132] == b"DICM" else error.seen
+    return None
 
 
-def _looks_like_dicom(data: bytes) -> bool:
-    return data[128:132] == b"DICM"
-
-
-def _store(spooled: list[_Spooled], settings: Settings, progress: Progress) -> list[Judged]:
-    try:
-        store = Store.open(settings)
-    except StoreInUseError:
-        _wait_for_service(spooled, settings, progress)
-        return _judge(spooled, settings)
-    with store:
-        store.serve()
-        ingest = Ingest(settings, store)
-        try:
-            while (left := _left(spooled)) or not ingest.is_done:
-                ingest.step()
-                if ingest.halted:
-                    raise ServiceError(ingest.halted, where=str(settings.spool_dir))
-                progress("storing", len(spooled) - left, len(spooled))
-        finally:
-            ingest.close()
-        progress("storing", len(spooled), len(spooled))
-        return _judge(spooled, settings)
-
-
-def _wait_for_service(spooled: list[_Spooled], settings: Settings, progress: Progress) -> None:
-    while left := _left(spooled):
-        progress("storing", len(spooled) - left, len(spooled))
-        beat = read_beat(settings.run_dir, PART)
-        if beat is None or beat.age_s > _STALE_S or beat.problem:
-            raise ServiceError(
-                f"{left} objects wait in the spool; the service does not store them now"
-                + (f" ({beat.problem})" if beat and beat.problem else ""),
-                expected="a running service, or none",
-                where=str(settings.spool_dir),
-                todo="They are safe there; see `dose status`",
-            )
-        time.sleep(_POLL_S)
-    progress("storing", len(spooled), len(spooled))
-
-
-def _left(spooled: list[_Spooled]) -> int:
-    return sum(s.place.exists() for s in spooled)
-
-
-def _judge(spooled: list[_Spooled], settings: Settings) -> list[Judged]:
+def _judge(fed: Sequence[tuple[Path, Fed]], settings: Settings) -> list[Judged]:
     """What became of each file, from the ledger."""
     objects = dose_lib.connect(settings=settings).table("objects")
-    first = min(s.received_at for s in spooled)
+    first = min(f.received_at for _, f in fed)
     rows = (
         objects.filter(objects.route == "folder", objects.received_at >= first)
         .select("sha256", "received_at", "status", "reason")
@@ -216,8 +128,8 @@ def _judge(spooled: list[_Spooled], settings: Settings) -> list[Judged]:
     )
     ledger = {(r["sha256"], r["received_at"]): r for r in rows}
     judged = []
-    for one in spooled:
+    for path, one in fed:
         row = ledger.get((one.sha256, one.received_at))
         status = Status(row["status"]) if row else Status.WAITING
-        judged.append(Judged(one.path, status, row["reason"] if row else None))
+        judged.append(Judged(path, status, row["reason"] if row else None))
     return judged

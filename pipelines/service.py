@@ -32,6 +32,7 @@ from pipelines.status import (
     COLLECTOR,
     HL7,
     STOW,
+    WATCHER,
     ServiceFile,
     ServiceState,
     lock_file,
@@ -52,6 +53,7 @@ _MODULES = {
     HL7: "pipelines.collect.mllp",
     STOW: "pipelines.stow",
     COLLECTOR: "pipelines.collect.collector",
+    WATCHER: "pipelines.collect.watch",
 }
 # Without these there is nothing to serve: their first start has to succeed.
 _NEEDED = ("receiver", "store")
@@ -61,7 +63,8 @@ _GOOD_RUN_S = 60.0  # after so long the next restart waits no longer than the fi
 _LOOK_S = 0.1
 # Stopping: senders first, then what reads, then the store, which empties the spool, and last
 # the vault, which takes in what the store has handed it.
-_STOP_ORDER = (COLLECTOR, "receiver", HL7, STOW, "dashboards", "scheduler", "store", "vault")
+_SENDERS = (COLLECTOR, WATCHER, "receiver", HL7, STOW)
+_STOP_ORDER = (*_SENDERS, "dashboards", "scheduler", "store", "vault")
 _STOP_S = dict.fromkeys(_STOP_ORDER, 10.0) | {"store": 45.0, "vault": 15.0}
 
 

@@ -23,7 +23,7 @@ from pipelines.receipts import Noted, receipts_of
 from pipelines.spool import SUFFIX, TEMPORARY, Spool, read_receipt_of
 
 PARTS = ("receiver", "store", "vault", "scheduler", "dashboards")
-HL7, STOW, COLLECTOR = "hl7", "stow", "collector"
+HL7, STOW, COLLECTOR, WATCHER = "hl7", "stow", "collector", "watcher"
 _SECOND_LOOK_S = 0.3
 _SILENT_S = 15.0  # a part that said nothing for so long is not well
 
@@ -89,12 +89,14 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
 def parts_of(settings: Settings) -> tuple[str, ...]:
     """Parts of an installation's service; those that not every site needs, where it has them.
 
-    HL7 and STOW-RS need a port, the collector archives in `site/pacs.toml`.
+    HL7 and STOW-RS need a port, the collector archives in `site/pacs.toml`, the watcher
+    folders.
     """
     more = {
         HL7: settings.hl7_port is not None,
         STOW: settings.stow_port is not None,
         COLLECTOR: (settings.site_dir / "pacs.toml").exists(),
+        WATCHER: bool(settings.watch_folders),
     }
     return (*PARTS, *(part for part, is_wanted in more.items() if is_wanted))
 

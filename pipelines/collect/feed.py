@@ -59,12 +59,6 @@ class Feed:
         self._ingest: Ingest | None = None
 
     def __enter__(self) -> Feed:
-        try:
-            self._store = Store.open(self._settings)
-        except StoreInUseError:
-            return self
-        self._store.serve()
-        self._ingest = Ingest(self._settings, self._store)
         return self
 
     def __exit__(
@@ -88,6 +82,8 @@ class Feed:
         ServiceError
             If a service owns the store but does not store anything.
         """
+        if not self._put:
+            self._start()
         receipt = make_receipt(data, route)
         place = self._spool.put(data, receipt)
         self._waiting.add(place.name)
@@ -98,8 +94,18 @@ class Feed:
 
     def finish(self) -> None:
         """Return when all of it is stored; errors as for `put`."""
-        self._settle(0)
-        self._on_stored(self._put, self._put)
+        if self._put:
+            self._settle(0)
+            self._on_stored(self._put, self._put)
+
+    def _start(self) -> None:
+        """Open the store, if no service has; only once there is something to be stored."""
+        try:
+            self._store = Store.open(self._settings)
+        except StoreInUseError:
+            return
+        self._store.serve()
+        self._ingest = Ingest(self._settings, self._store)
 
     def _settle(self, most: int) -> None:
         while len(self._waiting) > most or (most == 0 and not self._is_done()):

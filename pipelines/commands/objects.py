@@ -118,14 +118,20 @@ def _find(files: list[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders at any depth.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files, folders at any depth, zip and tar archives, DICOMDIRs."),
+    ],
 ) -> None:
     """Take files and folders into the store; works with and without a running service.
 
-    The same file again is a duplicate, not an error, and is counted once.
+    The same file again is a duplicate, not an error, and is counted once. Archives are
+    unpacked in memory, within limits; of a DICOMDIR the files it names are taken, and those
+    that are missing are told.
 
     dose ingest /media/cd
     dose ingest exports/2026-11/ report.dcm
+    dose ingest exports.tar.gz /media/cd/DICOMDIR
 
     Exit codes: 0 all taken in, 2 wrong use, 3 files that could not be read, 4 store,
     5 no room, 6 service.
