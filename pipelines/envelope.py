@@ -29,7 +29,8 @@ Route = Literal["c-store", "folder", "mpps", "c-get", "c-move", "dicomweb", "his
 # PS3.5 names of the encodings a trailing element has to follow.
 _IMPLICIT = "1.2.840.10008.1.2"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
+# Whole data sets deflated (PS3.5 annex A); not 1.2.8.1, which deflates frames only.
+_DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
 # Ours, in the arc for UIDs made from a UUID (PS3.5 B.2); fixed, so that the same object
 # received twice has the same bytes and the same hash whatever our version.
 IMPLEMENTATION_UID = "2.25.243606018927443587183476213105968320714"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dose_lib.errors import OutOfRoomError
@@ -73,6 +75,23 @@ def test_a_line_that_a_full_disk_cut_hurts_no_other(settings: Settings) -> None:
     file.write_bytes(file.read_bytes() + b"+17956")
     put(settings, b"two", b"three")
     assert len(receipts_of(settings.spool_dir).recent()) == 3
+
+
+@pytest.mark.parametrize("days", [-400, -40, 40, 400])
+def test_a_clock_that_jumps_loses_nothing_from_sight(settings: Settings, days: int) -> None:
+    """Objects before, during and after a jump; one that vanishes is missing."""
+    spool = Spool(settings.spool_dir)
+    jump = timedelta(days=days)
+    for n, offset in enumerate((timedelta(0), jump, timedelta(0))):
+        receipt = make_receipt(f"object {n}".encode(), "folder")
+        moment = receipt.received_at + offset
+        last = spool.put(
+            f"object {n}".encode(), msgspec.structs.replace(receipt, received_at=moment)
+        )
+    accounts = read_accounts(settings)
+    assert (accounts.received, accounts.waiting, accounts.missing) == (3, 3, 0)
+    last.unlink()
+    assert read_accounts(settings).missing == 1
 
 
 @pytest.mark.service

@@ -116,7 +116,7 @@ def test_object_sent_can_be_queried_and_every_number_is_accounted_for(
 
 def test_part_that_dies_is_started_again_and_nothing_is_lost(settings: Settings) -> None:
     with service(settings) as running:
-        for part in ("store", "receiver"):
+        for part in ("store", "receiver", "vault"):
             before = {p.part: p.pid for p in running.state().parts}
             os.kill(before[part] or 0, signal.SIGKILL)
             if part == "store":  # the listener goes on while there is no store
@@ -134,6 +134,7 @@ def test_part_that_dies_is_started_again_and_nothing_is_lost(settings: Settings)
         assert {p.part: p.restarts for p in state.parts if p.restarts} == {
             "store": 1,
             "receiver": 1,
+            "vault": 1,
         }
 
 

@@ -259,3 +259,20 @@ def test_make_folder_leaves_what_exists(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     make_folder(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize(
+    ("syntax", "has_element"),
+    [
+        ("1.2.840.10008.1.2.1.99", False),
+        ("1.2.840.10008.1.2.4.95", False),
+        ("1.2.840.10008.1.2.4.205", False),
+        ("1.2.840.10008.1.2.8.1", True),  # deflates frames, not the data set
+        ("1.2.840.10008.1.2.4.50", True),
+    ],
+)
+def test_receipt_is_an_element_unless_the_data_set_is_deflated(
+    syntax: str, has_element: bool
+) -> None:
+    receipt = make_receipt(b"object", "c-store", transfer_syntax=syntax)
+    assert seal(b"object", receipt).startswith(b"\xfc\xff\xfc\xff") == has_element
