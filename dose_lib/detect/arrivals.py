@@ -17,7 +17,7 @@ _RECENT = timedelta(days=7)  # older exams are being brought in, and are no news
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """A device's exams in the store: when, and with which software."""
+    """A device's exams in the store: when, and with which software since when."""
 
     first_started_at: datetime
     last_started_at: datetime
@@ -25,33 +25,25 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     n_exams: int
     software: Mapping[tuple[str, ...], datetime]
 
+    @property
+    def is_short(self) -> bool:
+        """True if all of them lie within a few days."""
+        return self.last_started_at - self.first_started_at <= _RECENT
 
-class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
-    """The store's past: of some devices, and of all.
 
-    Attributes
-    ----------
-    devices
-        By device key.
-    first_received_at, last_started_at
-        Of any exam; None for an empty store.
-    stations
-        Device keys that a station name was seen with.
-    """
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """When the store received its first exam, and when its last one was done."""
 
-    devices: Mapping[str, Past]
-    first_received_at: datetime | None
-    last_started_at: datetime | None
-    stations: Mapping[str, frozenset[str]]
+    first_received_at: datetime
+    last_started_at: datetime
 
     def is_taught(self, past: Past) -> bool:
         """True if the store was at work for a while before this device came."""
-        first = self.first_received_at
-        return first is not None and past.first_received_at - first >= _TAUGHT
+        return past.first_received_at - self.first_received_at >= _TAUGHT
 
     def is_recent(self, at: datetime) -> bool:
         """True for an exam of the last days of the store."""
-        return self.last_started_at is not None and self.last_started_at - at <= _RECENT
+        return self.last_started_at - at <= _RECENT
 
 
 def of_devices(parts: Iterable[Part]) -> dict[str, list[Part]]:
@@ -67,15 +59,10 @@ def _start(part: Part) -> datetime:
     return (part.started_at or datetime.min).replace(tzinfo=None)
 
 
-def read_knowledge(history: History, device_keys: Sequence[str]) -> Knowledge:
-    """What the store knows of devices; the exams that are looked at are in it."""
+def read_pasts(history: History, device_keys: Sequence[str]) -> dict[str, Past]:
+    """What the store knows of devices, by key; the exams that are looked at are in it."""
     studies = history.table("studies")
-    whole = (
-        studies.aggregate(first=studies.received_at.min(), last=studies.started_at.max())
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
-    mine = studies.filter(studies.device_key.isin(list(device_keys)))
+    mine = studies.filter(studies.device_key.isin(list(device_keys)), studies.started_at.notnull())
     rows = (
         mine.group_by("device_key", "software_versions")
         .agg(
@@ -87,17 +74,25 @@ def read_knowledge(history: History, device_keys: Sequence[str]) -> Knowledge:
         .to_pyarrow()
         .to_pylist()
     )
-    stations = studies.filter(studies.station_name.notnull(), studies.device_key.notnull())
-    pairs = stations.select("station_name", "device_key").distinct().to_pyarrow().to_pylist()
-    by_station: dict[str, set[str]] = {}
-    for pair in pairs:
-        by_station.setdefault(pair["station_name"], set()).add(pair["device_key"])
-    return Knowledge(
-        devices=_pasts([r for r in rows if r["first"] is not None]),
-        first_received_at=whole["first"],
-        last_started_at=whole["last"],
-        stations={s: frozenset(k) for s, k in by_station.items()},
-    )
+    return _pasts(rows)
+
+
+def read_span(history: History) -> Span:
+    """The span of the store; of one with exams."""
+    studies = history.table("studies")
+    row = studies.aggregate(first=studies.received_at.min(), last=studies.started_at.max())
+    (found,) = row.to_pyarrow().to_pylist()
+    return Span(first_received_at=found["first"], last_started_at=found["last"])
+
+
+def read_station(history: History, station_name: str | None) -> frozenset[str]:
+    """Keys of the devices that a station name was seen with."""
+    if station_name is None:
+        return frozenset()
+    studies = history.table("studies")
+    mine = studies.filter(studies.station_name == station_name, studies.device_key.notnull())
+    rows = mine.select("device_key").distinct().to_pyarrow().to_pylist()
+    return frozenset(row["device_key"] for row in rows)
 
 
 def _pasts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Past]:

@@ -7,8 +7,16 @@ nor of exams that are brought in from years ago.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-from dose_lib.detect.arrivals import Knowledge, Past, of_devices, read_knowledge
+from dose_lib.detect.arrivals import (
+    Past,
+    of_devices,
+    read_pasts,
+    read_span,
+    read_station,
+)
 from dose_lib.detect.detector import History
 from dose_lib.records import Finding, Part, Severity, finding_id
 
@@ -26,21 +34,21 @@ class NewDevice:
         by_device = of_devices(parts)
         if history is None or not by_device:
             return []
-        knowledge = read_knowledge(history, list(by_device))
-        found = []
-        for key, some in by_device.items():
-            past = knowledge.devices.get(key)
-            if past is not None and self._is_new(past, knowledge):
-                found.append(self._finding(key, some[0], past, knowledge))
-        return found
+        pasts = read_pasts(history, list(by_device))
+        fresh = {k: p for k, p in pasts.items() if p.is_short}
+        if not fresh:
+            return []
+        span = read_span(history)
+        return [
+            self._finding(key, by_device[key][0], past, history)
+            for key, past in fresh.items()
+            if span.is_taught(past) and span.is_recent(past.first_started_at)
+        ]
 
-    def _is_new(self, past: Past, knowledge: Knowledge) -> bool:
-        return knowledge.is_taught(past) and knowledge.is_recent(past.first_started_at)
-
-    def _finding(self, key: str, part: Part, past: Past, knowledge: Knowledge) -> Finding:
+    def _finding(self, key: str, part: Part, past: Past, history: History) -> Finding:
         device = part.device
         name = _name(part)
-        others = knowledge.stations.get(device.station_name or "", frozenset()) - {key}
+        others = read_station(history, device.station_name) - {key}
         told = (
             f"Its station name {device.station_name!r} was that of another unit before: it may"
             " have been replaced, or its identification was changed by a service. "
@@ -81,27 +89,16 @@ class NewSoftware:
         by_device = of_devices(p for p in parts if p.device.software_versions)
         if history is None or not by_device:
             return []
-        knowledge = read_knowledge(history, list(by_device))
+        pasts = read_pasts(history, list(by_device))
+        changed = [c for k, p in pasts.items() for c in _changes(k, by_device[k], p)]
+        if not changed:
+            return []
+        span = read_span(history)
         return [
-            finding
-            for key, some in by_device.items()
-            if (past := knowledge.devices.get(key)) is not None
-            for finding in self._of_device(key, some, past, knowledge)
+            self._finding(c.key, c.part, c.versions, c.before)
+            for c in changed
+            if span.is_recent(c.began)
         ]
-
-    def _of_device(
-        self, key: str, parts: Sequence[Part], past: Past, knowledge: Knowledge
-    ) -> Iterator[Finding]:
-        told: set[tuple[str, ...]] = set()
-        for part in parts:
-            versions = tuple(part.device.software_versions)
-            began = past.software.get(versions)
-            before = {v: at for v, at in past.software.items() if v and began and at < began}
-            if versions in told or began is None or not before or not knowledge.is_recent(began):
-                continue
-            told.add(versions)
-            if past.n_exams >= _LEAST_EXAMS:
-                yield self._finding(key, part, versions, max(before, key=lambda v: before[v]))
 
     def _finding(
         self, key: str, part: Part, versions: tuple[str, ...], before: tuple[str, ...]
@@ -126,6 +123,28 @@ class NewSoftware:
                 "modality": part.modality.value,
             },
         )
+
+
+class _Change(NamedTuple):
+    key: str
+    part: Part
+    versions: tuple[str, ...]
+    before: tuple[str, ...]
+    began: datetime
+
+
+def _changes(key: str, parts: Sequence[Part], past: Past) -> Iterator[_Change]:
+    """Software of these exams that is not the device's first."""
+    told: set[tuple[str, ...]] = set()
+    for part in parts:
+        versions = tuple(part.device.software_versions)
+        began = past.software.get(versions)
+        if versions in told or began is None or past.n_exams < _LEAST_EXAMS:
+            continue
+        told.add(versions)
+        before = {v: at for v, at in past.software.items() if v and at < began}
+        if before:
+            yield _Change(key, part, versions, max(before, key=lambda v: before[v]), began)
 
 
 def _found(
