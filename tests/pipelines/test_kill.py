@@ -27,7 +27,7 @@ from tests.pipelines.running import service
 from tests.pipelines.test_ingest import finish, ingesting, put
 
 ROUNDS = int(os.environ.get("DOSE_KILL_ROUNDS", "3"))
-OBJECTS = int(os.environ.get("DOSE_KILL_OBJECTS", "150"))
+OBJECTS = int(os.environ.get("DOSE_KILL_OBJECTS", "100"))
 SENDERS = 3
 _TAKEN = re.compile(r"Received Store Response \(Success\)")
 
