@@ -187,7 +187,7 @@ def answer_by_person(
         else:
             known[part.modality.value][text, part.procedure_name] += 1
     ranked = sorted(waiting, key=lambda k: (-len(waiting[k]), k))
-    mapped = {f"{m}|{key}": table[waiting[m, key][0].procedure]["means"][0]
+    mapped = {f"{m}|{key}": table[waiting[m, key][0].recorded]["means"][0]
               for m, key in ranked[:answers]}  # fmt: skip
     for (modality, key), cases_of in ((k, waiting[k]) for k in ranked[:answers]):
         known[modality][key, mapped[f"{modality}|{key}"]] += len(cases_of)
@@ -205,7 +205,7 @@ def answer_by_person(
         if found and found[0].confidence >= SiteFacts().accept_from:
             best = found[0]
             learned[f"{modality}|{key}"] = LearnedName(*best)
-            means = table[waiting[modality, key][0].procedure]["means"]
+            means = table[waiting[modality, key][0].recorded]["means"]
             verdict["right" if best.procedure_name in means else "wrong"] += 1
     return SiteFacts("Europe/London", procedures=mapped, learned=learned), len(learned), verdict
 

@@ -25,7 +25,9 @@ from dose_lib.settings import Settings, load_settings
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST = 30_000  # exams named in one query; a name of more is judged by its latest ones
+# Exams renamed in one query, which the owner of the store takes up to a million bytes of; a name
+# of more is judged by its latest ones.
+_MOST = 8_000
 _QUANTITIES = ("dlp", "kap", "ctdi_vol", "ka_r", "agd")  # which comparison a sentence tells
 
 
@@ -69,7 +71,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     n_disagree
         Exams that would have no name, because what was irradiated lies elsewhere.
     ratios
-        Comparisons that would change, over the last twelve months.
+        Comparisons that would change, over the last twelve months (of the latest 8,000 exams that
+        move).
     """
 
     subject: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ from dose_lib.mapping.read import read_parts, site_facts
 from dose_lib.normalise import name_part
 from dose_lib.records import Code
 from dose_lib.settings import Settings
+from dose_lib.store import Store
 from tests.mapping.department import HEAD, KNOWN_DLP, ODD, ODD_DLP, department, exam, fill
 
 WHY = {"author": "mp", "because": "asked the lead radiographer"}
@@ -207,3 +209,33 @@ def test_a_name_that_means_something_else_here_is_doubtful(settings: Settings) -
     assert find_doubtful(con, settings=settings) == ()
     table = documentation_mismatches(con)
     assert list(table["name"]) == ["CT abdomen"]
+
+
+def test_beside_a_running_owner(settings: Settings) -> None:
+    """The same through the served store and its door, as a notebook and the command do it."""
+    fill(settings, department())
+    with Store.open(settings) as store:
+        store.serve()
+        con = dose_lib.connect(settings=settings)
+        (name,) = find_waiting(con, settings=settings)
+        effect = effect_of(con, name.subject, "CT Chest", modality="CT", settings=settings)
+        assert effect.n_moved == 25
+        accept_name(ODD, "CT Chest", modality="CT", settings=settings, **WHY)
+        deadline = time.monotonic() + 60
+        while names(con) != {"CT Chest": 55}:
+            assert time.monotonic() < deadline, "the owner does not name them anew"
+            time.sleep(0.2)
+        assert find_waiting(con, settings=settings) == ()
+        told = name_history(con, ODD)
+        assert list(told["decided"]) == ["CT Chest"]
+
+
+def test_the_longest_query_is_one_the_owner_takes(con: Any, settings: Settings) -> None:
+    from dose_lib.mapping.effect import _MOST, Renamed
+    from dose_lib.store.guard import MAX_QUERY_BYTES
+
+    part = next(iter(read_parts(con, con.table("part").part_key.to_pyarrow().to_pylist()[:1])))
+    naming = name_part(part, site_facts(con, settings))
+    keys = {f"{n:0{len(part.part_key)}d}": naming for n in range(_MOST)}
+    query = Renamed(con, keys).table("studies").compile()
+    assert len(query) < 0.8 * MAX_QUERY_BYTES
