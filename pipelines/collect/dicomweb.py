@@ -6,6 +6,7 @@ may ignore the offset. A page is followed by the next until one brings nothing n
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TypeVar
@@ -47,8 +48,11 @@ from pipelines.collect.web import Body, WebLine
 from pipelines.envelope import make_receipt
 from pipelines.spool import Spool
 
+log = logging.getLogger(__name__)
+
 _JSON = ("application/dicom+json", "application/json")
 _DICOM = "application/dicom"
+# This alone: beside a second media type Orthanc 1.10 answers 400.
 _AS_OBJECTS = f'multipart/related; type="{_DICOM}"; transfer-syntax=*'
 _MOST_JSON = 64_000_000  # bytes of one answer in JSON
 _NO_CONTENT = 204
@@ -231,6 +235,10 @@ class WebSource:
         except StatusError as error:
             if error.status not in _OTHER_FORM:
                 raise
+            log.warning(
+                "object not given, its metadata are asked for",
+                extra={"called": self._archive.name, "status": error.status},
+            )
             self._fetch_instead(path, asked, fetched, error)
 
     def _fetch_instead(self, path: str, asked: str, fetched: Fetched, refused: StatusError) -> None:
@@ -253,7 +261,7 @@ class WebSource:
             self._keep(made.data, words, fetched)
 
     def _fetch_objects(self, path: str, asked: str, fetched: Fetched) -> None:
-        with self._open.get(path, asked, accept=f"{_AS_OBJECTS}, {_DICOM}") as body:
+        with self._open.get(path, asked, accept=_AS_OBJECTS) as body:
             if body.status == _NO_CONTENT:
                 return
             for part in self._parts(body):

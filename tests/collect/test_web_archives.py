@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +69,8 @@ def test_a_day_is_fetched_once(settings: Settings, pacs: Orthanc) -> None:
     assert {r["sop_instance_uid"] for r in rows} == {o.sop_instance_uid for o in made}
     assert Counter(r["status"] for r in rows) == {"stored": len(made)}
     assert {(r["route"], r["caller"]) for r in rows} == {("dicomweb", "web")}
+    # As objects, not as their metadata: what was put in, byte for byte.
+    assert {r["sha256"] for r in rows} == {hashlib.sha256(o.data).hexdigest() for o in made}
 
 
 def test_metadata_say_the_same_as_the_report(settings: Settings, pacs: Orthanc) -> None:
