@@ -1,4 +1,4 @@
-"""Collecting: a backfill from a real Orthanc, killed with kill -9 in the middle, then taken up again.
+"""Collecting: a backfill from a real Orthanc, killed by kill -9 in the middle, then taken up.
 
 Nine of ten studies hold a dose report, every tenth only an image. What the archive holds is
 known, so what is in the store afterwards can be compared object by object and sum by sum.
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def _rates(con: Any, truth: Truth) -> None:
     """How fast, from the receipts' own times."""
     objects = con.table("objects")
     times = sorted(objects.received_at.to_pyarrow().to_pylist())
-    gap = max((b - a).total_seconds() for a, b in zip(times, times[1:], strict=False))
+    gap = max((b - a).total_seconds() for a, b in pairwise(times))
     seconds = (times[-1] - times[0]).total_seconds() - gap
     n = len(truth.studies) + len(truth.without)
     studies = con.table("studies").count().execute()
