@@ -45,8 +45,8 @@ class Collector:
         Ends the collections that run.
     run
         Collects from one archive; default: the last days.
-    clock
-        Seconds.
+    clock, local
+        Seconds, and the site's time.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class Collector:
         *,
         run: Run | None = None,
         clock: Callable[[], float] = time.monotonic,
+        local: Callable[[ZoneInfo], datetime] = datetime.now,
     ) -> None:
+        self._local = local
         self._settings, self._stop, self._clock = settings, stop, clock
         self._run = run or self._last_days
         self._file: Watched | None = None
@@ -114,7 +116,7 @@ class Collector:
             log.error("archives cannot be used", extra={"reason": str(error)})
 
     def _is_quiet(self, archive: Pacs | WebArchive) -> bool:
-        now = datetime.now(ZoneInfo(self._settings.timezone))
+        now = self._local(ZoneInfo(self._settings.timezone))
         return next_opening(archive.quiet_hours, now) > now
 
     def _start(self, archive: Pacs | WebArchive) -> None:

@@ -15,6 +15,7 @@ token_file = "/etc/doseloop/cloud.token"
 from __future__ import annotations
 
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -30,11 +31,12 @@ from pydantic import (
 
 from dose_lib import Settings
 from dose_lib.errors import SettingsError, did_you_mean
-from pipelines.collect.hours import QuietHours, parse_hours
+from pipelines.collect.hours import QuietHours, next_opening, parse_hours
 from pipelines.collect.peculiarity import Traits, traits_of
 
 # Modalities whose studies irradiate (reference: dicom_dose §4.4).
 IRRADIATING = ("CT", "XA", "RF", "DX", "CR", "MG", "PT", "NM", "PX", "IO")
+_ANY_MOMENT = datetime(2026, 1, 1)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _AE = r"^[^\\\s][^\\]{0,15}$"
 
@@ -96,7 +98,9 @@ class Archive(_Table):
     def _read_hours(cls, value: object) -> object:
         if not isinstance(value, list | tuple):
             raise ValueError("a list of times, such as ['mon-fri 07:30-18:00']")
-        return tuple(parse_hours(str(text)) for text in value)
+        hours = tuple(parse_hours(str(text)) for text in value)
+        next_opening(hours, _ANY_MOMENT)  # raises where no hour of the week is left
+        return hours
 
     @field_validator("modalities")
     @classmethod

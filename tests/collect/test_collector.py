@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -125,11 +126,19 @@ def test_changes_of_the_file_are_followed(
     assert runs.names == ["a", "a", "b"]
 
 
-def test_quiet_hours_are_left_alone(collector: Collector, describe: Describe, runs: Runs) -> None:
-    halves = 'quiet_hours = ["mon-sun 00:00-12:00", "mon-sat 12:00-24:00", "sun 12:00-23:59"]'
-    describe(WEB.format(name="a", more=halves))
+def test_quiet_hours_are_left_alone(
+    collecting: Settings, describe: Describe, runs: Runs, now: list[float]
+) -> None:
+    describe(WEB.format(name="a", more='quiet_hours = ["07:30-18:00"]'))
+    local = [datetime(2026, 11, 20, 12)]
+    collector = Collector(
+        collecting, Stop(), run=runs, clock=lambda: now[0], local=lambda _: local[0]
+    )
     look(collector)
     assert runs.names == []
+    local[0] = datetime(2026, 11, 20, 18)
+    look(collector)
+    assert runs.names == ["a"]
 
 
 def test_it_is_part_of_the_service_where_there_is_something_to_collect(

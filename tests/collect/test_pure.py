@@ -84,6 +84,11 @@ def test_without_the_file_there_is_nothing_to_collect_from(collecting: Settings)
             "no time of the week",
         ),
         (
+            '[[pacs]]\nname = "a"\nae_title = "P"\nhost = "h"\nport = 1\n'
+            'quiet_hours = ["00:00-24:00"]\n',
+            "quiet hours cover the whole week",
+        ),
+        (
             '[[pacs]]\nname = "a"\nae_title = "P"\nhost = "h"\nport = 1\nlike = ["orthank"]\n',
             "did you mean 'orthanc'",
         ),
