@@ -221,7 +221,10 @@ def listening(archive: Archive, settings: Settings) -> Iterator[None]:
 
 
 def store_what_waits(settings: Settings, progress: Progress = lambda *_: None) -> None:
-    """Empty the spool into the store where no service does; return when it is empty."""
+    """Empty the spool into the store where no service does; return when it is empty.
+
+    Also where a defect of ours meets every object: what is left waits for a version without it.
+    """
     waiting = len(Spool(settings.spool_dir).waiting())
     if not waiting or is_running(settings):
         return
@@ -233,7 +236,7 @@ def store_what_waits(settings: Settings, progress: Progress = lambda *_: None) -
         store.serve()
         ingest = Ingest(settings, store)
         try:
-            while not ingest.is_done:
+            while not (ingest.is_done or ingest.halted):
                 ingest.step()
                 left = len(Spool(settings.spool_dir).waiting())
                 progress("storing", max(0, waiting - left), waiting)
