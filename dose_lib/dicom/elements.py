@@ -21,7 +21,7 @@ MAX_ELEMENTS = 10_000
 
 def most_items(size: int) -> int:
     """How many items an object of so many bytes may have."""
-    return 5_000 + size // 64
+    return 2_000 + size // 64
 
 
 _UNDEFINED = 0xFFFFFFFF
@@ -64,7 +64,7 @@ class Source:
         self.explicit = explicit
         self._ends: dict[int, int] = {}
         self._seen: dict[int, dict[int, Span]] = {}
-        self._room = most_items(len(data))  # elements that may be remembered
+        self._room = most_items(len(data)) // 2  # elements that may be remembered
         self._inner: Source | None = None
         self.is_misdeclared = False
 

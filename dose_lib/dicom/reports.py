@@ -27,7 +27,8 @@ from dose_lib.dicom.record import Fields
 from dose_lib.dicom.report import read_root, template_of
 from dose_lib.dicom.sheet import Sheet, kind_of, stand_in_uid
 from dose_lib.dicom.sr import Node, read_tree
-from dose_lib.records import Modality
+from dose_lib.errors import NoDoseError
+from dose_lib.records import Modality, Totals
 
 
 def read_report(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
@@ -52,6 +53,9 @@ def read_report(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
     sheet = Sheet(root, header, head, maker)
     found = _READERS[report](reading, sheet)
     values = dict(found.values)
+    given = values.get("administrations") or values.get("estimates")
+    if not (found.events or given or _is_stated(found.totals)):
+        raise NoDoseError("a dose report without any event, total or administration")
     dose_images = values.pop("_dose_images", ())
     patient = read_characteristics(reading, root.first(c.PATIENT_CHARACTERISTICS.key))
     scope = root.first(c.SCOPE_OF_ACCUMULATION.key)
@@ -72,6 +76,12 @@ def read_report(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
             "dose_image_uids": dose_images,
         },
     )
+
+
+def _is_stated(totals: Totals) -> bool:
+    """True if the report itself says any of its totals; `planes` are its own as well."""
+    own = (n for n in totals.__struct_fields__ if n not in (*totals.derived, "derived"))
+    return any(getattr(totals, name) not in (None, (), {}) for name in own)
 
 
 def _observed(root: Node, key: str) -> str | None:

@@ -76,12 +76,17 @@ def test_peek_reads_the_header_only() -> None:
 
 def test_what_carries_no_dose_says_why() -> None:
     for sop_class, words in (
-        ("1.2.840.10008.5.1.4.1.1.4", "carries no dose"),  # MR
+        ("1.2.840.10008.5.1.4.1.1.4", "MR Image Storage .* no ionising radiation"),
+        ("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF Storage .* not read"),
+        ("1.3.12.2.1107.5.9.1", "has no attributes"),
         (b.SECONDARY_CAPTURE, "secondary capture"),
         ("1.2.840.10008.5.1.4.1.1.88.59", "no dose report"),  # key object selection
     ):
         with pytest.raises(NoDoseError, match=words):
             read_bytes(b.encode(b.header(sop_class, Modality="OT")))
+    for empty in (b.report(), b.ct_report(), b.xray_report(b.text(("121106", "DCM", ""), "none"))):
+        with pytest.raises(NoDoseError, match="without any event"):
+            read_bytes(empty)
     with pytest.raises(NoDoseError, match="nothing of an exposure"):
         read_bytes(b.encode(b.header(b.DX_IMAGE, Modality="DX")))
 
@@ -157,10 +162,12 @@ def test_numbers_beyond_belief_are_left_out() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["ct", "fluoroscopy", "implicit", "undefined lengths"])
+@pytest.mark.parametrize(
+    "kind", ["ct", "fluoroscopy", "implicit", "undefined lengths", "big endian"]
+)
 def test_truncation_at_every_length(kind: str) -> None:
     data = make_ct_rdsr(events=1) if kind != "fluoroscopy" else make_rdsr("fluoroscopy", 1)
-    if kind in ("implicit", "undefined lengths"):
+    if kind in ("implicit", "undefined lengths", "big endian"):
         data = transcode(data, kind)  # type: ignore[arg-type]
     for length in range(0, len(data), 3):
         survives(data[:length])
