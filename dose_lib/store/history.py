@@ -6,14 +6,14 @@ none removes anything: an exam comes back when the reason goes.
 
 Exports seldom name the Study Instance UID. Then an exam is the same where modality class,
 start (within two hours: a study's time is not that of its first exposure), station or
-patient, and the dose agree. Doses on one scanner differ between patients in far more than the
-fourth digit, and an export rounds less; where the patient is the same too, one per cent is
-enough, and a dose may be missing.
+patient, and the dose agree. Doses on one scanner differ between patients in the first digits,
+and exports write five or more; where the patient is the same too, one per cent is enough, and a
+dose may be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,7 +80,7 @@ _SAME_EXAM = """
         THEN coalesce(abs(p.dose - h.dose) <= 0.01 * p.dose, true)
             AND (p.station IS NULL OR h.station IS NULL OR p.station = h.station)
         WHEN p.patient_key <> h.patient_key THEN false
-        ELSE p.station = h.station AND abs(p.dose - h.dose) <= 1e-4 * p.dose AND p.dose > 0 END
+        ELSE p.station = h.station AND abs(p.dose - h.dose) <= 2e-5 * p.dose AND p.dose > 0 END
 """
 
 
@@ -175,24 +175,41 @@ def history_out(con: duckdb.DuckDBPyConnection, studies: Sequence[str]) -> dict[
     return {(study, sha256): why for study, sha256, why in rows}
 
 
-def displaced(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> list[str]:
-    """Studies of exports that count now, and are known from DICOM by these parts."""
-    keys = [p.part_key for p in parts if not p.is_history]
-    if not keys or con.execute("SELECT 1 FROM history LIMIT 1").fetchone() is None:
-        return []
+def displaced(con: duckdb.DuckDBPyConnection, studies: Collection[str]) -> set[str]:
+    """Studies of exports with an exam that DICOM has, by the parts of these studies."""
+    if not studies or con.execute("SELECT 1 FROM history LIMIT 1").fetchone() is None:
+        return set()
     rows = con.execute(
         f"""
         WITH p AS MATERIALIZED (
-            SELECT * FROM ({_PARTS}) WHERE part_key IN (SELECT unnest($keys))
+            SELECT * FROM ({_PARTS}) WHERE study_uid IN (SELECT unnest($studies))
         ), same AS (
             SELECT h.study_uid FROM history AS h JOIN p ON {_SAME_STUDY}
             UNION SELECT h.study_uid FROM history AS h JOIN p ON {_SAME_EXAM}
         )
-        SELECT study_uid FROM same ORDER BY study_uid
+        SELECT study_uid FROM same
         """,  # noqa: S608 - constants
-        {"keys": keys},
+        {"studies": sorted(studies)},
     ).fetchall()
-    return [study for (study,) in rows]
+    return {study for (study,) in rows}
+
+
+def to_settle(con: duckdb.DuckDBPyConnection, studies: Collection[str]) -> set[str]:
+    """Those of the studies whose exam of an export counts and should not, or the other way."""
+    if not studies:
+        return set()
+    rows = con.execute(
+        "SELECT DISTINCT study_uid FROM part WHERE is_history AND study_uid IN (SELECT unnest(?))",
+        [sorted(studies)],
+    ).fetchall()
+    counting = {study for (study,) in rows}
+    out = history_out(con, sorted(studies))
+    places = con.execute(
+        "SELECT study_uid, sha256 FROM history WHERE study_uid IN (SELECT unnest(?))",
+        [sorted(studies)],
+    ).fetchall()
+    should = {study for study, sha256 in places if (study, sha256) not in out}
+    return (should ^ counting) & {study for study, _ in places}
 
 
 def studies_of_imports(con: duckdb.DuckDBPyConnection, imports: Sequence[str]) -> list[str]:

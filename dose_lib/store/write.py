@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dose_lib.records import Part
 from dose_lib.store.forgetting import is_nobodys, reason_to_forget, remove_raw, unlinked
-from dose_lib.store.history import displaced, history_out, history_rows
+from dose_lib.store.history import displaced, history_rows, to_settle
 from dose_lib.store.ledger import Incoming, Outcome, Status, statuses_of_set, verdict
 from dose_lib.store.making import Reading, Rules, make_parts, stored_readings
 from dose_lib.store.people import ERASED
@@ -272,6 +272,8 @@ def _merge_studies(
     fresh: Mapping[str, list[Reading]],
     concerned: Collection[str],
     rules: Rules,
+    *,
+    with_history: bool = True,
 ) -> tuple[dict[str, tuple[Part, ...]], Mapping[Place, str]]:
     """Write the readings and make all studies anew that they or a note have changed.
 
@@ -282,6 +284,7 @@ def _merge_studies(
     _keep_history(con, fresh)
     place = standing(con, {*fresh, *concerned})
     stored |= stored_readings(con, sorted(place.studies - set(fresh)))
+    hidden = displaced(con, place.studies)
     _delete_parts(con, sorted({*stored, *concerned}))
     together = {s: [*stored.get(s, ()), *fresh.get(s, ())] for s in place.studies}
     made = make_parts(con, together, rules, place)
@@ -290,7 +293,11 @@ def _merge_studies(
         # A weight that came in may be lent to other studies of the patient.
         remake(con, borrowers(con, made.parts, rules.adult_age_y), rules)
     _settle_earlier(con, made.by_study, [r for rs in stored.values() for r in rs], place.out)
-    merged, out = _give_way(con, made.parts, place.out, rules)
+    changed = to_settle(con, hidden | displaced(con, place.studies)) if with_history else None
+    if not changed:
+        return made.by_study, place.out
+    # Exams of exports that give way now, or come back.
+    merged, out = _merge_studies(con, {}, changed, rules, with_history=False)
     return made.by_study | merged, {**place.out, **out}
 
 
@@ -299,15 +306,6 @@ def _keep_history(con: duckdb.DuckDBPyConnection, fresh: Mapping[str, list[Readi
     rows = history_rows((r.part, r.sha256, r.received_at) for r in readings)
     if rows.num_rows:
         insert_rows(con, "history", rows)
-
-
-def _give_way(
-    con: duckdb.DuckDBPyConnection, parts: Sequence[Part], out: Mapping[Place, str], rules: Rules
-) -> tuple[dict[str, tuple[Part, ...]], Mapping[Place, str]]:
-    """Make studies anew whose exam of an export is known from these parts now."""
-    now_out = history_out(con, displaced(con, parts))
-    late = {study for study, sha256 in now_out if (study, sha256) not in out}
-    return _merge_studies(con, {}, late, rules) if late else ({}, {})
 
 
 def settle(con: duckdb.DuckDBPyConnection, studies: Sequence[str], rules: Rules) -> None:

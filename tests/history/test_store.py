@@ -26,9 +26,9 @@ from dose_lib.history import (
     shipped_mappings,
     write_exam,
 )
-from dose_lib.records import Decision
+from dose_lib.records import Decision, Rejection, RejectionReason
 from dose_lib.settings import Settings
-from dose_lib.store import Incoming, Store
+from dose_lib.store import Incoming, Store, rebuild
 from tests.history import exports
 from tests.store.exams import ARRIVED, ct_part, incoming
 
@@ -123,6 +123,32 @@ def test_another_exam_of_the_same_scanner_is_none(store: Store, other: dict[str,
     assert [is_history for _, is_history in counting(store)] == [False, True]
 
 
+def test_an_exam_comes_back_when_its_report_is_withdrawn(store: Store) -> None:
+    store.commit([history(1), history(2)])
+    report = dicom()
+    store.commit([report])
+    assert counting(store) == [("1.2.", False), ("2.25", True)]
+    note = Rejection(
+        reason=RejectionReason.WRONG_WORKLIST_ENTRY,
+        sop_instance_uids=(report.parts[0].sources[0].sop_instance_uid or "",),
+    )
+    store.commit([incoming(number=9, rejection=note)])
+    assert counting(store) == [("2.25", True), ("2.25", True)]
+    assert status(store) == [("stored", None)] * 2
+
+
+def test_a_rebuild_comes_to_the_same(store: Store, settings: Settings) -> None:
+    objects = [history(1), history(2), dicom(), history(3, import_uid="2.25.9")]
+    store.commit(objects)
+    _decide(store, "2.25.9", is_undone=True)
+    before = counting(store), status(store)
+    store.close()
+    rebuild(settings, objects[::-1])
+    with Store.open(settings) as again:
+        assert (counting(again), status(again)) == before
+        assert len(before[0]) == 2
+
+
 def test_the_same_bytes_again_are_a_duplicate(store: Store) -> None:
     store.commit([history()])
     store.commit([history(later=1)])
@@ -149,11 +175,11 @@ def test_undoing_is_a_decision_that_can_be_taken_back(store: Store) -> None:
     assert {s for s, _ in status(store)} == {"stored"}
 
 
-def _decide(store: Store, *, is_undone: bool) -> None:
+def _decide(store: Store, import_uid: str = "2.25.1", *, is_undone: bool) -> None:
     store.decide(
         Decision(
             kind="history_import",
-            subject="2.25.1",
+            subject=import_uid,
             payload={"is_undone": is_undone},
             author="physicist",
         )
