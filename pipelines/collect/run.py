@@ -91,6 +91,7 @@ def collect_days(
     progress: Progress = lambda *_: None,
     is_again: bool = False,
     minds_hours: bool = False,
+    is_stored: bool = True,
 ) -> Summary:
     """Collect what an archive has of some days, and return when it can be queried.
 
@@ -110,6 +111,8 @@ def collect_days(
         Ask for settled studies too.
     minds_hours
         Wait for the end of quiet hours.
+    is_stored
+        Where no service runs, store what came before this returns; else it waits in the spool.
 
     Raises
     ------
@@ -121,7 +124,10 @@ def collect_days(
     stop = stop or Stop()
     gate = Gate(archive, ZoneInfo(settings.timezone), stop, minds_hours=minds_hours)
     waits = Waits(gate.turn, stop.wait)
-    return _run(archive, settings, days, waits, progress=progress, is_again=is_again)
+    summary = _run(archive, settings, days, waits, progress=progress, is_again=is_again)
+    if is_stored:
+        store_what_waits(settings, progress)
+    return summary
 
 
 def backfill(
@@ -149,7 +155,9 @@ def backfill(
         days.reverse()
     zone = ZoneInfo(settings.timezone)
     gate = Gate(archive, zone, stop, on_quiet=on_quiet, minds_hours=minds_hours)
-    return _run(archive, settings, days, Waits(gate.turn, stop.wait), progress=progress)
+    summary = _run(archive, settings, days, Waits(gate.turn, stop.wait), progress=progress)
+    store_what_waits(settings, progress)
+    return summary
 
 
 def last_days(settings: Settings, n: int, until: date | None = None) -> list[date]:
@@ -188,9 +196,7 @@ def _run(
             is_eager=True,
             is_again=is_again,
         )
-        summary = collection.run(days)
-    store_what_waits(settings, progress)
-    return summary
+        return collection.run(days)
 
 
 @contextmanager

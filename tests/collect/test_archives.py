@@ -100,13 +100,13 @@ def test_a_study_that_grew_is_asked_for_again(ours: Settings, pacs: Orthanc) -> 
     one = hospital_objects(1)[0]
     pacs.load([one.data])
     write_peers(ours, table(pacs, retrieve="c-get"))
-    assert collect(ours).n_objects == 1
+    assert collect(ours, is_stored=False).n_objects == 1
     later = dcmread(DicomBytesIO(one.data))
     later.SOPInstanceUID = later.file_meta.MediaStorageSOPInstanceUID = "2.25.4711"
     file = DicomBytesIO()
     later.save_as(file, enforce_file_format=True)
     pacs.load([file.getvalue()])
-    assert collect(ours).n_objects == 1
+    assert collect(ours, is_stored=False).n_objects == 1
 
 
 def image(one: SimObject, modality: str, uid: str) -> bytes:
@@ -126,7 +126,7 @@ def test_the_reason_is_kept_where_nothing_is_taken(ours: Settings, pacs: Orthanc
     one = hospital_objects(1)[0]
     pacs.load([one.data, image(one, "CT", "2.25.1001"), image(one, "US", "2.25.1002")])
     write_peers(ours, table(pacs, retrieve="c-get"))
-    summary = collect(ours)
+    summary = collect(ours, is_stored=False)
     assert summary.outcomes == {"taken": 1, "nothing": 2}
     assert set(summary.reasons) == {
         "no structured report in the study (CT)",
@@ -158,7 +158,7 @@ def test_an_archive_is_checked_without_fetching(ours: Settings, pacs: Orthanc) -
 def test_an_unknown_destination_is_said(ours: Settings, pacs: Orthanc) -> None:
     pacs.load(o.data for o in hospital_objects(1)[:2])
     write_peers(ours, table(pacs, move_destination="NOBODY", attempts=1))
-    summary = collect(ours)
+    summary = collect(ours, is_stored=False)
     assert not summary.is_complete
     assert summary.outcomes == {"failed": 2}
     assert "object" in summary.complaints[0].asked or "study" in summary.complaints[0].asked
