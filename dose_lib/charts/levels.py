@@ -58,8 +58,9 @@ def spread(values: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-# Width of a narrow picture and of one character of its bold and of its plain words, pixels.
-_PICTURE_PX, _BOLD_PX, _PLAIN_PX = 560.0, 7.2, 6.3
+# Least width of a picture beside another, and of one character of its bold and of its plain
+# words, pixels.
+_PICTURE_PX, _BOLD_PX, _PLAIN_PX = 500.0, 7.2, 6.3
 
 
 def room_for_words(

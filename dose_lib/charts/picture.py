@@ -171,7 +171,7 @@ class Side:
 
 
 _SIDE_CSS = """:host(.bk-panel-models-layout-Column){display:grid;gap:22px 28px;
-grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr))}"""
+grid-template-columns:repeat(auto-fit,minmax(min(100%,500px),1fr))}"""
 
 
 def show(*items: Chart | Html | Side) -> Chart | Html | Side:

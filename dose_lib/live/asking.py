@@ -160,7 +160,11 @@ class AskBox:
             answered = _answered(self._ask, words, self._previous, **options)
             self._in_page(document, lambda: self._answer(place, answered))
 
-        _THREADS.submit(work)
+        if is_page:
+            _THREADS.submit(work)
+        else:
+            # What a notebook's kernel sends before the cell's output is drawn, nobody hears.
+            self._answer(place, _answered(self._ask, words, self._previous, **options))
 
     def _answer(self, place: Any, answered: Any) -> None:
         import panel as pn
@@ -172,10 +176,7 @@ class AskBox:
 
     @staticmethod
     def _in_page(document: Any, action: Callable[[], None]) -> None:
-        """In the page's own thread where there is a server, at once in JupyterLab."""
-        if document is None or document.session_context is None:
-            action()
-            return
+        """In the page's own thread, the only one that may change it."""
         from panel.io.state import set_curdoc
 
         def in_page() -> None:
