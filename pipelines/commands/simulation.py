@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +17,8 @@ from dose_lib.errors import UsageError
 from pipelines.commands.terminal import chosen_home, out, progress_bars, say, settings
 
 if TYPE_CHECKING:
-    from pipelines.demo import Demo
-
-if TYPE_CHECKING:
     from dose_lib.simulate import Hospital
+    from pipelines.demo import Demo
 
 
 def demo(
@@ -82,12 +82,21 @@ def _play(running: Demo) -> None:
     lines = [
         ("Report", str(record.html)),
         ("Dashboards", url or "not ready; see `dose status`"),
-        ("Notebooks", f"DOSE_HOME={s.home} jupyter lab notebooks/"),
-        ("Status", f"dose --home {s.home} status"),
+        ("Notebooks", f"DOSE_HOME={s.home} {_program('jupyter')} lab notebooks/"),
+        ("Status", f"{_program('dose')} --home {s.home} status"),
         ("DICOM", f"{s.ae_title} at {s.dicom_host}:{s.dicom_port}"),
     ]
     text = Text("\n").join(Text.assemble((f"{name:<12}", "bold"), value) for name, value in lines)
     out.print(Panel(text, title="where to look", title_align="left", border_style="green"))
+
+
+def _program(name: str) -> str:
+    """How a program of this environment is called from the shell one is in."""
+    ours = Path(sys.executable).with_name(name)
+    if not ours.exists() or shutil.which(name) == str(ours):
+        return name
+    here = Path.cwd()
+    return str(ours.relative_to(here) if ours.is_relative_to(here) else ours)
 
 
 def simulate(  # noqa: PLR0917 - each is an option of the command
