@@ -10,6 +10,9 @@ asked, not rebuilt.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+
+import pyarrow as pa
 
 from dose_lib.errors import SimulationError
 from dose_lib.settings import Settings
@@ -56,24 +59,35 @@ def repeat_exams(
     """
     if times < 1:
         raise SimulationError(f"{times} repetitions", expected="at least 1, the original")
-    con = open_file(settings.store_file)
-    try:
+    with closing(open_file(settings.store_file)) as con:
+        original = con.execute("SELECT part_key FROM part").to_arrow_table()
+    step = max(1, _PARTS_AT_ONCE // max(1, original.num_rows))
+    for first in range(1, times, step):
+        until = min(first + step, times)
+        _repeat(settings, original, period_days, (first, until))
+        if on_done is not None:
+            on_done(until)
+    with closing(open_file(settings.store_file)) as con:
+        (count,) = con.execute("SELECT count(*) FROM part").fetchone() or (0,)
+    return int(count)
+
+
+def _repeat(
+    settings: Settings, original: pa.Table, period_days: int, repetitions: tuple[int, int]
+) -> None:
+    """Add some repetitions, over a connection of their own.
+
+    What DuckDB keeps of the segments it has written counts towards no limit; closing frees it.
+    """
+    first, until = repetitions
+    with closing(open_file(settings.store_file)) as con:
         con.execute("SET memory_limit = ?", [_MEMORY])
         con.execute("SET preserve_insertion_order = false")
-        con.execute("CREATE TEMP TABLE original AS SELECT part_key FROM part")
-        (n_parts,) = con.execute("SELECT count(*) FROM original").fetchone() or (0,)
-        step = max(1, _PARTS_AT_ONCE // max(1, n_parts))
-        for first in range(1, times, step):
-            until = min(first + step, times)
-            for statement in _statements(period_days):
-                con.execute(statement, {"first": first, "until": until})
-            if on_done is not None:
-                on_done(until)
-        (count,) = con.execute("SELECT count(*) FROM part").fetchone() or (0,)
+        con.register("original", original)
+        for statement in _statements(period_days):
+            con.execute(statement, {"first": first, "until": until})
+        con.unregister("original")
         con.execute("CHECKPOINT")
-    finally:
-        con.close()
-    return int(count)
 
 
 def _statements(period_days: int) -> list[str]:
