@@ -9,6 +9,7 @@ from __future__ import annotations
 from dose_lib.mapping.decide import (
     Standing,
     accept_name,
+    name_anew,
     name_history,
     standing_names,
     undo_name,
@@ -33,6 +34,7 @@ __all__ = [
     "learn_names",
     "mismatch_counts",
     "modalities_of",
+    "name_anew",
     "name_history",
     "standing_names",
     "undo_name",

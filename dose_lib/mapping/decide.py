@@ -26,7 +26,7 @@ from dose_lib.store import decision_id, submit_decision
 if TYPE_CHECKING:
     import pandas as pd
 
-MAPPING = "procedure_mapping"
+MAPPING, ANEW = "procedure_mapping", "renormalise"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +147,15 @@ def undo_name(
     return submit_decision(settings or load_settings(), taken_back)[0]
 
 
+def name_anew(*, author: str, because: str, settings: Settings | None = None) -> Decision:
+    """Name all stored exams anew: after an upgrade, a new threshold, an edited `procedures.toml`.
+
+    Sizes and derived doses are computed anew too; what each exam was called before stays known.
+    """
+    decision = Decision(kind=ANEW, subject="all", payload={"reason": because}, author=author)
+    return submit_decision(settings or load_settings(), decision)[0]
+
+
 def _about(con: Any, subject: str, modality: str | None) -> list[Decision]:
     """Decisions about a name in one modality, oldest first."""
     key = subject_key(subject)
@@ -221,8 +230,9 @@ def name_history(con: Any, subject: str | None = None) -> pd.DataFrame:
     import pandas as pd
 
     decisions, applied = con.table("decisions"), con.table("applied_decision")
-    rows = decisions.filter(decisions.kind == MAPPING).left_join(applied, "decision_id")
-    chosen = rows.select("decision_id", "subject", "payload", "author", "decided_at", "n_parts")
+    rows = decisions.filter(decisions.kind.isin((MAPPING, ANEW))).left_join(applied, "decision_id")
+    names = ("decision_id", "kind", "subject", "payload", "author", "decided_at", "n_parts")
+    chosen = rows.select(*names)
     wanted = None if subject is None else subject_key(subject)
     told = [
         _history_row(row)
@@ -239,11 +249,13 @@ def name_history(con: Any, subject: str | None = None) -> pd.DataFrame:
 def _history_row(row: dict[str, Any]) -> tuple[Any, ...]:
     payload = row["payload"]
     said = json.loads(payload) if isinstance(payload, str) else dict(payload)
-    if said.get("is_revoked"):
+    if row["kind"] == ANEW:
+        decided = "all named anew"
+    elif said.get("is_revoked"):
         decided = "taken back"
     else:
         decided = said.get("procedure_name") or "no procedure"
-    because = said.get("note") or said.get("evidence")
+    because = said.get("note") or said.get("evidence") or said.get("reason")
     return (
         row["decided_at"], row["author"], row["subject"], said.get("modality"), decided, because,
         row["n_parts"], row["decision_id"],

@@ -27,6 +27,7 @@ from dose_lib.mapping import (
     find_waiting,
     learn_names,
     mismatch_counts,
+    name_anew,
     name_history,
     standing_names,
     undo_name,
@@ -190,6 +191,20 @@ def history(
     """
     con = dose_lib.connect(settings=settings())
     show_frame(name_history(con, name), json, empty="No decision about names was taken yet.")
+
+
+def recompute(because: Because, author: Author = None) -> None:
+    """Name all stored exams anew: after an upgrade or a change of procedures.toml or threshold.
+
+    Sizes and derived doses are computed anew, too. What exams were called before stays known, so
+    that earlier results can be given again.
+
+    dose map recompute --because "version 0.2 of the catalogue"
+
+    Exit codes: 0, 4 store.
+    """
+    name_anew(author=who(author), because=because, settings=settings())
+    say("Stored exams are named anew; `dose map history` says how many changed.")
 
 
 def learn(
@@ -381,6 +396,7 @@ def add_to(app: typer.Typer) -> None:
         ("list", list_names),
         ("history", history),
         ("learn", learn),
+        ("recompute", recompute),
         ("mismatches", mismatches),
     ):
         group.command(name, help=help_of(command))(command)

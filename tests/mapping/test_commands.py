@@ -57,6 +57,18 @@ def test_a_name_from_the_list_to_its_history(run: Run, settings: Settings) -> No
     assert [t["decided"] for t in told] == ["taken back", "CT Chest"]
 
 
+def test_history_is_made_anew_after_a_change_of_the_files(run: Run, settings: Settings) -> None:
+    (settings.site_dir / "procedures.toml").write_text(
+        f'[[procedure]]\nname = "CT Chest"\ntexts = ["{ODD}"]\n', encoding="utf-8"
+    )
+    run("map", "recompute", "--because", "the list of the RIS", "--author", "mp")
+    assert named(settings) == 55
+    (told,) = json.loads(run("map", "history", "--json").output)
+    assert (told["decided"], told["n_renamed"], told["because"]) == (
+        "all named anew", 25, "the list of the RIS",
+    )  # fmt: skip
+
+
 def test_going_through_the_names_in_a_terminal(
     run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
@@ -13,6 +15,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from pynetdicom import AE
 
 import dose_lib
+from dose_lib.derived import derive_part, dose_factors
+from dose_lib.records import SourceKind
 from dose_lib.settings import Settings
 from pipelines.headers import HeaderStream
 from pipelines.slices import CT_IMAGE, MOST_PIXELS, can_measure, measure_slice
@@ -162,3 +166,25 @@ def test_images_of_a_peer_keep_the_size_and_lose_the_pixels(
     kept = [p for p in named.archive_dir.rglob("*") if p.is_file()]
     assert kept
     assert all(p.stat().st_size < 10_000 for p in kept)
+
+
+def test_slices_add_up_beside_a_report_in_any_order() -> None:
+    """The report brings the dose, the images the size; whichever comes first."""
+    images = []
+    for number, diameter in ((5, 290.0), (10, 310.0)):
+        data = as_file(ct_image(number, PixelData=water_cylinder(diameter).tobytes()))
+        ((part,), _) = dose_lib.read_bytes(data)
+        sizes = measure_slice(data, b"", every=5)
+        images.append(msgspec.structs.replace(part, derived={**part.derived, **sizes}))
+    source = msgspec.structs.replace(
+        images[0].sources[0], kind=SourceKind.RDSR, sop_instance_uid="1.2.3", sha256="ab"
+    )
+    report = msgspec.structs.replace(images[0], sources=(source,), derived={})
+    parts = [report, *images]
+    for order in permutations(parts):
+        (one,) = dose_lib.merge(order)
+        part = msgspec.structs.replace(one, body_region="chest", is_patient=True)
+        done = derive_part(part, factors=dose_factors("AAPM-96"))
+        size = done.derived["patient.water_equivalent_diameter_mm"]
+        assert size.value == pytest.approx(300.0, rel=5e-3)
+        assert (size.inputs["n_slices"], size.inputs["method"]) == (2.0, "image")
