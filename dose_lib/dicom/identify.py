@@ -6,6 +6,7 @@ root concept, template, content. Nothing rests on descriptions or series numbers
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -194,9 +195,12 @@ _NO_DOSE = {
 
 def why_no_dose(sop_class: str) -> str:
     """In words, why an object of this SOP class carries no dose."""
-    from pydicom.uid import UID  # the names of all classes; not needed for what is read
+    if not re.fullmatch(r"[0-9.]{1,64}", sop_class):
+        return f"SOP class {sop_class[:64]!r} is none"
+    from pydicom import config  # the names of all classes; not needed for what is read
+    from pydicom.uid import UID
 
-    name = UID(sop_class).name
+    name = UID(sop_class, validation_mode=config.IGNORE).name
     shown_name = f"{name} ({sop_class})" if name != sop_class else f"SOP class {sop_class}"
     reasons = (why for root, why in _NO_DOSE.items() if f"{sop_class}.".startswith(f"{root}."))
     return f"{shown_name} carries no dose: {next(reasons, 'it has no attributes for one')}"

@@ -79,6 +79,8 @@ def test_what_carries_no_dose_says_why() -> None:
         ("1.2.840.10008.5.1.4.1.1.4", "MR Image Storage .* no ionising radiation"),
         ("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF Storage .* not read"),
         ("1.3.12.2.1107.5.9.1", "has no attributes"),
+        ("1..0", "has no attributes"),
+        ("../../etc", "is none"),
         (b.SECONDARY_CAPTURE, "secondary capture"),
         ("1.2.840.10008.5.1.4.1.1.88.59", "no dose report"),  # key object selection
     ):
