@@ -10,7 +10,7 @@ import dose_lib
 from dose_lib import Settings
 from dose_lib.records import Decision, Finding, Severity, finding_id
 from dose_lib.store import submit_decision, submit_findings
-from pipelines.collect.reconcile import DeviceDay, Gap, Reconciliation, Why
+from pipelines.collect.reconciliation import DeviceDay, Gap, Reconciliation, Why
 
 DETECTOR, VERSION = "completeness", "1"
 _AUTHOR = "dose reconcile"

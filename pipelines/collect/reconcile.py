@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,6 +22,7 @@ from pipelines.collect.journal import Entry, Fate, Journal
 from pipelines.collect.known_devices import KnownDevices
 from pipelines.collect.pacs import Pacs, WebArchive
 from pipelines.collect.performed import Performed, ask_performed
+from pipelines.collect.reconciliation import DeviceDay, Gap, Reconciliation, Why
 from pipelines.collect.retrieve import Source
 from pipelines.collect.run import Gate, open_source
 from pipelines.collect.stored import (
@@ -35,98 +35,6 @@ from pipelines.process import Stop
 from pipelines.spool import Spool
 
 _MOST_ASKED = 200  # studies that only we have, looked for in the archive under another day
-
-
-class Why(StrEnum):
-    """Why an examination is not on both sides."""
-
-    NO_REPORT = "no dose report in the archive"
-    NOT_ASKED = "never collected"
-    NOTHING = "nothing to take"
-    FAILED = "not fetched"
-    NOT_RECEIVED = "fetched, and not received"
-    WAITING = "received, waiting to be read"
-    QUARANTINED = "could not be read"
-    NO_DOSE = "received, without dose"
-    OTHER_MODALITY = "stored without this modality"
-    ERASED = "erased"
-    ONLY_HERE = "not in the archive"
-
-
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """An examination that one side lacks.
-
-    Attributes
-    ----------
-    study_key
-        Pseudonym of its Study UID, the same in every reconciliation.
-    study_uid
-        None unless asked for.
-    why, detail
-        The kind of reason, and its words.
-    """
-
-    study_key: str
-    study_uid: str | None = None
-    day: date
-    time: str | None = None
-    modality: str | None = None
-    device_key: str | None = None
-    device: str
-    why: Why
-    detail: str | None = None
-
-    @property
-    def is_missing(self) -> bool:
-        """True if the store lacks it; False if the archive does."""
-        return self.why is not Why.ONLY_HERE
-
-
-class DeviceDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One device on one day: examinations on both sides.
-
-    `n_pacs` = `n_stored` + `n_missing`; `n_only_here` come on top.
-    """
-
-    day: date
-    device: str
-    device_key: str | None = None
-    modality: str
-    n_pacs: int
-    n_stored: int
-    n_missing: int
-    n_only_here: int
-    why: Mapping[str, int]
-
-
-class Reconciliation(msgspec.Struct, kw_only=True):
-    """What a reconciliation found.
-
-    Attributes
-    ----------
-    rows
-        One a device, modality and day.
-    gaps
-        All gaps.
-    n_tests
-        Exposures of phantoms that only we have; none of them is a gap.
-    complaints
-        What was wrong with the archive's answers: something may have been overlooked.
-    """
-
-    pacs: str
-    first: date
-    last: date
-    made_at: datetime
-    rows: list[DeviceDay]
-    gaps: list[Gap]
-    n_tests: int = 0
-    complaints: list[Complaint] = msgspec.field(default_factory=list)
-
-    @property
-    def n_missing(self) -> int:
-        """Examinations that the archive has and the store has not."""
-        return sum(g.is_missing for g in self.gaps)
 
 
 def reconcile(
@@ -250,12 +158,18 @@ class _Reasons:
 
     def of(self, performed: Performed) -> tuple[Why, str | None]:
         """Kind and words."""
-        received = self._received.get(performed.study_uid) or self._by_objects(performed)
+        received = self._received.get(performed.study_uid)
+        if received is None or received.status == "no_dose":
+            # Images without dose say nothing of a report that could not be read.
+            received = self._by_objects(performed) or received
+        has_no_report = performed.report_series == ()
+        if received is not None and received.status == "no_dose" and has_no_report:
+            return Why.NO_REPORT, f"and its images: {received.reason}"
         if received is not None:
             return _of_ledger(received)
         if entry := self._known.get(performed.study_uid):
             return _of_journal(entry)
-        if performed.report_series is not None and not performed.report_series:
+        if has_no_report:
             return Why.NO_REPORT, None
         return Why.NOT_ASKED, "its report is in the archive" if performed.report_series else None
 

@@ -19,7 +19,7 @@ from dose_lib.errors import CollectError, UsageError
 from pipelines.commands.terminal import err, help_of, out, progress_bars, say, settings
 
 if TYPE_CHECKING:
-    from pipelines.collect.reconcile import Reconciliation
+    from pipelines.collect.reconciliation import Reconciliation
 
 _SHOWN = 50
 _MOST_DAYS = 366
