@@ -89,7 +89,9 @@ def _read_meta(data: bytes) -> tuple[DataSet | None, int]:
                 "the file meta information is not readable", where=error.where
             ) from None
         if end == len(data):
-            raise TruncatedError("there is no data set after the file meta information")
+            raise TruncatedError(
+                "there is no data set after the file meta information", where=f"byte {end}"
+            )
         return DataSet(source, spans), end
     for bare in (0, 128):  # without meta information, with or without a preamble
         if data[bare : bare + 2] == b"\x08\x00" and len(data) >= bare + 8:
@@ -136,7 +138,17 @@ def _lay_out_anew(meta: DataSet | None, syntax: str | None, data: bytes, start: 
                 where=error.where,
                 todo="Check how it was exported; other tools may show where it breaks",
             ) from None
+        return _ask_pydicom(meta, syntax, data, error.where)
+
+
+def _ask_pydicom(
+    meta: DataSet | None, syntax: str | None, data: bytes, where: str | None
+) -> Opened:
     from dose_lib.dicom.tolerant import rewrite  # pydicom only where it is needed
 
-    _, begin = _read_meta(plain := rewrite(data))
+    try:
+        plain = rewrite(data)
+    except ReadError as error:
+        raise ReadError(error.seen, expected=error.expected, where=where, todo=error.todo) from None
+    _, begin = _read_meta(plain)
     return Opened(meta, syntax, Source(plain, explicit=True), begin)

@@ -160,7 +160,7 @@ def choose_reader(head: ObjectHead, header: DataSet) -> Reader:
     """
     sop_class = head.sop_class
     if sop_class is None and not header.spans:
-        raise ReadError("the object has no SOP class and no content")
+        raise ReadError("the object has no SOP class and no content", where="(0008,0016)")
     sop_class = sop_class or ""
     if sop_class == _MPPS or (not sop_class and t.PerformedProcedureStepStatus in header):
         return Reader.MPPS
@@ -171,7 +171,9 @@ def choose_reader(head: ObjectHead, header: DataSet) -> Reader:
     if sop_class.startswith(_STORAGE) and (found := _IMAGES.get(sop_class[len(_STORAGE) :])):
         return found
     if not sop_class:
-        raise ReadError("the object has no SOP class", expected="a dose report or an image")
+        raise ReadError(
+            "the object has no SOP class", expected="a dose report or an image", where="(0008,0016)"
+        )
     raise NoDoseError(why_no_dose(sop_class))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import struct
 import time
 import tracemalloc
@@ -146,12 +148,28 @@ def test_a_large_private_element_is_passed_over() -> None:
     assert time.perf_counter() - started < 3  # hashing 100 MB is most of it
 
 
+PLACE = re.compile(r"byte \d+|\([0-9A-F]{4},[0-9A-F]{4}\)")
+
+
 def survives(data: bytes) -> None:
-    """Read, or a DoseError with a message; nothing else."""
+    """Read, or a DoseError that says where it broke; nothing else."""
     try:
         read_bytes(data, file="fuzzed.dcm")
-    except DoseError as error:
+    except (NoDoseError, NotDicomError) as error:
         assert str(error)
+    except DoseError as error:
+        assert PLACE.search(str(error)), str(error)
+
+
+def test_broken_copies_are_refused_with_their_place() -> None:
+    """A short run of what the slow tests do at length."""
+    rng = random.Random(1)
+    whole = [REPORT, transcode(REPORT, "big endian"), transcode(REPORT, "undefined lengths")]
+    for _ in range(60):
+        data = bytearray(rng.choice(whole))
+        for _ in range(rng.choice([1, 3, 12])):
+            data[rng.randrange(132, len(data))] = rng.randrange(256)
+        survives(bytes(data[: rng.choice([len(data), rng.randrange(132, len(data))])]))
 
 
 def test_numbers_beyond_belief_are_left_out() -> None:
