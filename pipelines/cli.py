@@ -80,6 +80,26 @@ equipment.add_to(app)
 export.add_to(app)
 keeping.add_to(app)
 
+# What `dose --help` lists together; in the order in which a hospital meets them.
+PANELS = {
+    "Try": ("demo", "simulate"),
+    "Run": ("serve", "status", "dashboards", "settings"),
+    "Take in": (
+        *("ingest", "collect", "backfill", "pacs", "reconcile", "silence"),
+        *("import-history", "sizes", "quarantine"),
+    ),
+    "Look": ("inspect", "trace", "ask", "compare", "report", "export"),
+    "Decide": ("map", "drl", "device"),
+    "Keep": ("backup", "restore", "rebuild", "retention"),
+    "Identities": ("identify", "vault"),
+}
+_PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
+for _command in app.registered_commands:
+    _command.rich_help_panel = _PANEL_OF[_command.name or ""]
+for _group in app.registered_groups:
+    _group.rich_help_panel = _PANEL_OF[_group.name or ""]
+app.registered_commands.sort(key=lambda command: list(_PANEL_OF).index(command.name or ""))
+
 
 def _version(wanted: bool) -> None:
     if wanted:

@@ -20,6 +20,7 @@ from pipelines.archive import Quarantine
 from pipelines.commands import terminal
 from pipelines.defects import Failure
 from pipelines.envelope import make_receipt
+from pipelines.peers import Peers
 from pipelines.spool import Spool
 from tests.pipelines.objects import dose_report, encode
 
@@ -166,6 +167,21 @@ def test_status_without_a_service(run: Run) -> None:
     assert content["objects"]["received"] == 0
 
 
+def test_status_shows_pending_devices_and_what_is_missing(run: Run, settings: Settings) -> None:
+    """A caller nobody has allowed yet; and an object that vanished from the spool."""
+    Peers((), settings.run_dir / "pending_peers.json").note_refusal("CT9", "10.1.2.3")
+    spool = Spool(settings.spool_dir)
+    for content in (b"one", b"two"):
+        path = spool.put(content, make_receipt(content, "folder"))
+    path.unlink()
+    result = run("status")
+    assert "pending device: CT9@10.1.2.3, 1 attempts" in result.output
+    assert "1 objects were taken in and are neither in the spool nor in the ledger" in result.output
+    content = json.loads(run("status", "--json").output)
+    assert [p["ae_title"] for p in content["pending_peers"]] == ["CT9"]
+    assert (content["objects"]["received"], content["objects"]["missing"]) == (1, 1)
+
+
 def test_settings_show_values_and_refuse_wrong_ones(
     run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,3 +247,10 @@ def test_demo_does_not_empty_a_folder_that_is_not_its_own(run: Run, settings: Se
     result = run("demo", "--exit")
     assert result.exit_code == 2
     assert (settings.home / "thesis.txt").exists()
+
+
+def test_every_command_stands_in_a_panel_of_the_help(run: Run) -> None:
+    text = run("--help").output
+    listed = {name for names in cli.PANELS.values() for name in names}
+    assert listed == {words[0] for words in commands(cli.app)}
+    assert all(f"─ {panel} ─" in text for panel in cli.PANELS)
