@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from dose_lib.derived import ADULT_HEIGHT, height_reach, is_plausible, weight_reach
 from dose_lib.records import OUTSIDE_SOURCES, MeasuredSize, Part, SizeSource
+from dose_lib.store.people import Gone
 from dose_lib.vault.groups import Forgotten
 
 Sizes = Mapping[str, Sequence[MeasuredSize]]
@@ -41,7 +42,7 @@ _PERSON = """
 
 
 def add_sizes(
-    con: duckdb.DuckDBPyConnection, sizes: Sequence[MeasuredSize], gone: Forgotten
+    con: duckdb.DuckDBPyConnection, sizes: Sequence[MeasuredSize], gone: Gone
 ) -> list[MeasuredSize]:
     """Keep what is not there yet; returns it. Impossible and forgotten ones are left out."""
     asked = {s.size_id: s for s in sizes if _may_be_kept(s, gone)}
@@ -135,13 +136,15 @@ def _reaches(size: MeasuredSize, at: datetime, age: float | None, adult_age_y: f
     return bool(by_weight or (size.height_cm and away <= height_reach(age, adult_age_y)))
 
 
-def _may_be_kept(size: MeasuredSize, gone: Forgotten) -> bool:
+def _may_be_kept(size: MeasuredSize, gone: Gone) -> bool:
     if size.weight_kg is None and size.height_cm is None:
         return False
     if not is_plausible(size.weight_kg, size.height_cm):
         return False
     measured = size.measured_at.replace(tzinfo=UTC)
-    return not gone.covers(size.patient_key, size.received_at.astimezone(UTC), measured)
+    received = size.received_at.astimezone(UTC)
+    erased: tuple[Forgotten, ...] = (gone, gone.unlinked)
+    return not any(e.covers(size.patient_key, received, measured) for e in erased)
 
 
 def _linked(part: Part) -> str | None:

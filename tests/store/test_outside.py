@@ -86,9 +86,10 @@ def test_merged_patients_share_their_sizes(store: Store) -> None:
     assert set(sizes(store).values()) == {FILLED}
 
 
-def test_sizes_go_with_an_erased_patient_and_stay_out(store: Store) -> None:
+@pytest.mark.parametrize("scope", ["everything", "identities"])
+def test_sizes_go_with_an_erased_patient_and_stay_out(store: Store, scope: str) -> None:
     store.add_sizes([measured(), measured(key=BEN)])
-    store.decide(_decision("patient_erase", ANN, scope="everything", cause="request"))
+    store.decide(_decision("patient_erase", ANN, scope=scope, cause="request"))
     store.add_sizes([measured()])
     assert store.sql("SELECT patient_key FROM patient_size") == [(BEN,)]
 
