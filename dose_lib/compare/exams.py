@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from dose_lib.metrics import patients
 from dose_lib.normalise.regions import code_values
@@ -113,16 +115,26 @@ class Scans(NamedTuple):
         return Scans._make((new[self.row[keep]], *others))
 
 
+def by_name(exams: Exams) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+    """Names of procedures in order, and the rows of each."""
+    encoded = pa.array(exams.procedure_name, pa.string()).dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    order = np.argsort(codes, kind="stable")
+    ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    for i in sorted(range(len(names)), key=names.__getitem__):
+        yield names[i], order[ends[i] : ends[i + 1]]
+
+
 def read_exams(con: Backend, scope: Scope) -> Exams:
     """Exams of patients in a scope, with every dose that per-exam levels are about."""
     doses = (*DLP_COLUMNS, *PER_EXAM.values())
     names = (*_WHO, "started_at", "age_y", "weight_kg", *doses)
-    exams = _in_scope(con, scope)
+    exams = _in_scope(con, scope, names)
     exams = exams.filter(exams.procedure_name.notnull())
     if scope.procedures is not None:
         exams = exams.filter(exams.procedure_name.isin(scope.procedures))
-    found = exams.select(*names).to_pyarrow()
-    return _exams(found, doses)
+    return _exams(exams.select(*names).to_pyarrow(), doses)
 
 
 def _exams(found: Any, doses: tuple[str, ...]) -> Exams:
@@ -135,18 +147,30 @@ def _exams(found: Any, doses: tuple[str, ...]) -> Exams:
     return Exams._make((*words, on, *numbers, {n: _floats(found, n) for n in doses}))
 
 
-def _in_scope(con: Backend, scope: Scope) -> Table:
-    exams = patients(con.table("studies"))
-    exams = exams.filter(exams.started_at.notnull())
+def _in_scope(con: Backend, scope: Scope, names: Sequence[str]) -> Table:
+    """Exams of a scope with the columns named, and those the scope is about.
+
+    Columns are chosen first: every further step costs time with each column of a wide table.
+    """
+    table = con.table("studies")
+    needed = {*names, "part_key", "started_at", "is_patient", "device", "room", "site"}
+    needed |= {"received_at", "body_region", "contrast"} if scope.as_of is not None else set()
+    exams = patients(table.select(*(c for c in table.columns if c in needed)))
+    exams = _started(exams, exams.started_at, scope)
     for name in ("device", "room", "site"):
         if (wanted := getattr(scope, name)) is not None:
             exams = exams.filter(exams[name] == wanted)
-    if scope.start is not None:
-        exams = exams.filter(exams.started_at >= datetime.combine(scope.start, time()))
-    if scope.end is not None:
-        after = datetime.combine(scope.end + timedelta(days=1), time())
-        exams = exams.filter(exams.started_at < after)
     return exams if scope.as_of is None else _as_of(con, exams, scope.as_of)
+
+
+def _started(table: Table, started: Any, scope: Scope) -> Table:
+    """Rows of exams that started within the period."""
+    wanted = [started.notnull()]
+    if scope.start is not None:
+        wanted.append(started >= datetime.combine(scope.start, time()))
+    if scope.end is not None:
+        wanted.append(started < datetime.combine(scope.end + timedelta(days=1), time()))
+    return table.filter(*wanted)
 
 
 def _as_of(con: Backend, exams: Table, moment: datetime) -> Table:
@@ -182,9 +206,10 @@ def read_exposures(con: Backend, scope: Scope) -> Exams:
     counts, for each has its own thickness. Rejected exposures have no projection.
     """
     names = (*(n for n in _WHO if n != "procedure_name"), "started_at", "age_y", "weight_kg")
-    exams = _in_scope(con, scope).filter(lambda t: t.modality.isin(("DX", "MG")))
-    exams = exams.select(*names)
-    events = con.table("events")
+    exams = _in_scope(con, scope, (*names, "procedure_name", "modality"))
+    exams = exams.filter(exams.modality.isin(("DX", "MG"))).select(*names)
+    events = _events(con, scope, ("projection", "laterality", "compressed_thickness_mm",
+                                  *PER_PROJECTION.values()))  # fmt: skip
     events = events.filter(events.record == "xray_event", events["projection"].notnull())
     if scope.procedures is not None:
         events = events.filter(events["projection"].isin(scope.procedures))
@@ -198,23 +223,32 @@ def read_exposures(con: Backend, scope: Scope) -> Exams:
     return _exams(found, tuple(PER_PROJECTION.values()))
 
 
+def _events(con: Backend, scope: Scope, names: Sequence[str]) -> Table:
+    """Events of the period; `names` and what tells whose they are."""
+    table = con.table("events")
+    needed = {*names, "part_key", "record", "study_started_at"}
+    events = table.select(*(c for c in table.columns if c in needed))
+    return _started(events, events.study_started_at, scope)
+
+
 def read_scans(con: Backend, scope: Scope, exams: Exams) -> Scans:
     """Diagnostic acquisitions of the exams that were read for the same scope.
 
     Left out are localisers, stationary and free acquisitions and bolus tracking: a stationary
     table's CTDIvol can read several times too high while its DLP is right.
     """
-    parts = _in_scope(con, scope)
-    parts = parts.filter(parts.modality == "CT")
-    if scope.procedures is not None:
-        parts = parts.filter(parts.procedure_name.isin(scope.procedures))
-    events = con.table("events")
+    events = _events(con, scope, (
+        "acquisition_type", "is_bolus_tracking", "target_region", "phantom", "ctdi_vol_mgy",
+        "dlp_mgy_cm", "procedure_name",
+    ))  # fmt: skip
     events = events.filter(
         events.record == "ct_event",
         events.acquisition_type.isin(("spiral", "sequenced")),
         ~events.is_bolus_tracking.fill_null(False),
     )
-    events = events.semi_join(parts.select("part_key"), "part_key")
+    # Names of then are known of exams only; what is of none of them has no place below.
+    if scope.procedures is not None and scope.as_of is None:
+        events = events.filter(events.procedure_name.isin(scope.procedures))
     region = events.target_region["value"]
     known = region.isin(code_values()).ifelse(region, None)
     ctdi, dlp = events.ctdi_vol_mgy, events.dlp_mgy_cm

@@ -21,6 +21,7 @@ from dose_lib.compare.exams import (
     Flags,
     Scans,
     Scope,
+    by_name,
     read_exams,
     read_exposures,
     read_scans,
@@ -196,21 +197,15 @@ def _probes(
     """Each task with the rows a level of it could have; their values are to be found."""
     exams = read_exams(con, scope)
     scans = read_scans(con, scope, exams)
-    for name, rows in _by_name(exams):
+    for name, rows in by_name(exams):
         own, own_scans = exams.take(rows), scans.take(rows)
         for probe in exam_probes(name, own):
             yield _task(name, probe, own, own_scans, rule, by_device=by_device), probe
     shots = read_exposures(con, scope)
-    for name, rows in _by_name(shots):
+    for name, rows in by_name(shots):
         own = shots.take(rows)
         for probe in exposure_probes(name, own):
             yield _task(name, probe, own, None, rule, by_device=by_device), probe
-
-
-def _by_name(exams: Exams) -> Iterator[tuple[str, Any]]:
-    names = exams.procedure_name.astype(str)
-    for name in np.unique(names):
-        yield str(name), np.flatnonzero(names == name)
 
 
 def _task(

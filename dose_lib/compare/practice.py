@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from dose_lib.compare.exams import (
     PER_PROJECTION,
     Backend,
-    Exams,
     Flags,
     Scope,
+    by_name,
     read_exams,
     read_exposures,
     read_scans,
@@ -129,12 +128,12 @@ def _exam_tasks(
     """Comparisons of whole exams, by procedure and quantity."""
     exams = read_exams(con, scope)
     scans = read_scans(con, scope, exams) if _asks_scans(wanted, library) else None
-    for name, rows in _by_procedure(exams):
+    units, unit_of = units_of(exams)
+    for name, rows in by_name(exams):
         mine = exams.take(rows)
-        units, unit_of = units_of(mine)
         own_scans = None if scans is None else scans.take(rows)
         for quantity in wanted:
-            yield Task(name, quantity, mine, own_scans, units, unit_of, rule)
+            yield Task(name, quantity, mine, own_scans, units, unit_of[rows], rule)
 
 
 def _shot_tasks(
@@ -150,27 +149,21 @@ def _shot_tasks(
             return
         scope = scope._replace(procedures=inside)
     shots = read_exposures(con, scope)
+    units, unit_of = units_of(shots)
+    places = dict(by_name(shots))
     for name in names or projections():
-        rows = np.flatnonzero(np.isin(shots.procedure_name.astype(str), members(name)))
-        if not rows.size:
+        own = [places[m] for m in members(name) if m in places]
+        if not own:
             continue
+        rows = np.sort(np.concatenate(own))
         mine = shots.take(rows)
-        units, unit_of = units_of(mine)
         for quantity in wanted:
-            yield Task(name, quantity, mine, None, units, unit_of, rule, is_projection=True)
+            yield Task(name, quantity, mine, None, units, unit_of[rows], rule, is_projection=True)
 
 
 def _asks_scans(wanted: Sequence[Quantity], library: Sequence[Level]) -> bool:
     by_scan = (Per.SCAN, Per.ACQUISITION)
     return any(x.quantity in wanted and x.modality == "CT" and x.per in by_scan for x in library)
-
-
-def _by_procedure(exams: Exams) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
-    names, inverse = np.unique(exams.procedure_name.astype(str), return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    ends = np.searchsorted(inverse[order], np.arange(len(names) + 1))
-    for i, name in enumerate(names):
-        yield str(name), order[ends[i] : ends[i + 1]]
 
 
 def compare_task(task: Task, library: Iterable[Level]) -> Iterator[Verdict]:

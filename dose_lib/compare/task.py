@@ -87,13 +87,19 @@ def units_of(
     The unit is the room, where one is known; with `by_device` always the device.
     """
     codes: dict[Unit, int] = {}
+    seen: dict[tuple[object, ...], int] = {}
     out = np.empty(exams.n, dtype=np.int64)
-    rows = zip(exams.room, exams.device, exams.device_key, exams.site, strict=True)
-    for i, (room, device, key, site) in enumerate(rows):
-        named = device or key or "unknown device"
-        has_room = room and not by_device
-        unit = Unit("room", room, site) if has_room else Unit("device", named, site)
-        out[i] = codes.setdefault(unit, len(codes))
+    for i, place in enumerate(
+        zip(exams.room, exams.device, exams.device_key, exams.site, strict=True)
+    ):
+        code = seen.get(place)
+        if code is None:
+            room, device, key, site = place
+            named = device or key or "unknown device"
+            has_room = room and not by_device
+            unit = Unit("room", room, site) if has_room else Unit("device", named, site)
+            code = seen[place] = codes.setdefault(unit, len(codes))
+        out[i] = code
     return tuple(codes), out
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +38,12 @@ _VIEWS = """
     SELECT table_name FROM information_schema.tables
     WHERE table_schema = 'main' AND table_type = 'VIEW' ORDER BY table_name
 """
+
+
+@cache
+def _type_of(mapper: Any, kind: str, is_nullable: bool) -> Any:
+    """Type of a column; a view has two hundred of a dozen types, and each is parsed as SQL."""
+    return mapper.from_string(kind, nullable=is_nullable)
 
 
 class _Answer:
@@ -110,10 +117,9 @@ class StoreBackend(DuckDBBackend):  # type: ignore[misc]
         with contextlib.closing(self.con.cursor()) as cursor:
             parse_select(cursor, query)
         described = self.query(f"DESCRIBE {query}").to_pydict()
-        mapper = self.compiler.type_mapper
         return sch.Schema(
             {
-                name: mapper.from_string(kind, nullable=nullable == "YES")
+                name: _type_of(self.compiler.type_mapper, kind, nullable == "YES")
                 for name, kind, nullable in zip(
                     described["column_name"],
                     described["column_type"],

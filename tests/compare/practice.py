@@ -109,6 +109,14 @@ class _Memory:
         return self._con.sql(sql).to_arrow_table()
 
 
+def _of_exam(event: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
+    """As the view `events` shows it, with columns of its exam."""
+    shared = ("modality", "device_key", "procedure_name", "body_region", "age_y", "weight_kg",
+              "is_patient")  # fmt: skip
+    own = {name: row.get(name) for name in shared}
+    return {**event, **own, "study_started_at": row.get("started_at")}
+
+
 def practice(
     studies: Iterable[Mapping[str, Any]],
     events: Iterable[Mapping[str, Any]] = (),
@@ -116,10 +124,12 @@ def practice(
     former_names: Iterable[Mapping[str, Any]] = (),
     decisions: Iterable[Mapping[str, Any]] = (),
 ) -> StoreBackend:
-    """A connection whose tables hold the given rows."""
+    """A connection whose tables hold the given rows; events know the exam they are of."""
+    done = list(studies)
+    exams = {row["part_key"]: row for row in done}
     rows = {
-        "studies": (studies, STUDIES),
-        "events": (events, EVENTS),
+        "studies": (done, STUDIES),
+        "events": ([_of_exam(e, exams.get(e["part_key"], {})) for e in events], EVENTS),
         "former_name": (former_names, FORMER_NAMES),
         "decisions": (decisions, DECISIONS),
     }
