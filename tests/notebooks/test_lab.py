@@ -77,7 +77,10 @@ def test_all_cells_run_and_show_what_they_found(
             break
         page.wait_for_timeout(500)
     assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
-    page.wait_for_timeout(3000)
+    computed = page.get_by_text("How it was computed")
+    computed.first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="break it down by technician").click()
+    computed.nth(1).wait_for(timeout=60_000)
     page.locator(".jp-Notebook").screenshot(path=tmp_path / "lab.png")
 
     assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
