@@ -14,7 +14,7 @@ demo: $(READY)   ## simulated hospital → service → report and live dashboard
 	@$(BIN)/dose demo
 
 test: $(READY) $(SPARK) packages ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(READY)  ## style and types
 	@$(BIN)/ruff check .
