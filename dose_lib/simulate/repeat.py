@@ -97,6 +97,8 @@ def _statements(period_days: int) -> list[str]:
     part |= {"part_key": _key("part_key"), "study_uid": "study_uid || '.' || n"}
     event = {"part_key": _key("part_key"), "event_uid": "event_uid || '.' || n"}
     event |= {t: f"{t} {back}" for t in ("started_at", "ended_at") if t in event_columns()}
+    event |= {"exam_study_uid": "exam_study_uid || '.' || n"}
+    event |= {"exam_started_at": f"exam_started_at {back}"}
     others = (table for table in child_columns() if table != "event")
     made = [
         _copy("part", part),

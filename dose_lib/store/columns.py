@@ -45,6 +45,22 @@ DERIVED_COLUMNS: Mapping[str, str] = {
     "derived_ssde_mean_mgy": "totals.ssde_mean_mgy",
     "derived_effective_dose_msv": "totals.effective_dose_msv",
 }
+# Columns of `event` beside the records: what queries over events ask of their exam.
+EXAM = "exam_"
+EXAM_COLUMNS: Mapping[str, type] = {
+    EXAM + "study_uid": str,
+    EXAM + "modality": str,
+    EXAM + "started_at": datetime,
+    EXAM + "device_key": str,
+    EXAM + "device": str,
+    EXAM + "procedure_name": str,
+    EXAM + "body_region": str,
+    EXAM + "age_y": float,
+    EXAM + "sex": str,
+    EXAM + "weight_kg": float,
+    EXAM + "is_patient": bool,
+    EXAM + "is_history": bool,
+}
 SIZE_METHOD = "size_method"  # input `method` of the diameter
 
 _SCALARS: Mapping[type, str] = {

@@ -24,6 +24,8 @@ from dose_lib.records import (
 )
 from dose_lib.store.columns import (
     DERIVED_COLUMNS,
+    EXAM,
+    EXAM_COLUMNS,
     RENAMED,
     SIZE_METHOD,
     field_types,
@@ -51,6 +53,7 @@ _KEYS: Mapping[str, pa.DataType] = {
     "n_issues": pa.int64(),
     SIZE_METHOD: pa.string(),
     **dict.fromkeys(DERIVED_COLUMNS, pa.float64()),
+    **{name: _SCALARS[kind] for name, kind in EXAM_COLUMNS.items()},
     "received_at": _UTC,
     "started_at_utc": _UTC,
 }
@@ -70,7 +73,7 @@ def part_rows(part: Part, received_at: datetime) -> dict[str, list[Row]]:
     key = part.part_key
     return {
         "part": [_part_row(plain, received_at)],
-        "event": _children(plain["events"], key, "event"),
+        "event": [r | _of_exam(part) for r in _children(plain["events"], key, "event")],
         "administration": _children(plain["administrations"], key, "administration"),
         "estimate": _children(plain["estimates"], key, "estimate"),
         "issue": _children(plain["issues"], key, "issue"),
@@ -94,6 +97,27 @@ def _part_row(plain: Row, received_at: datetime) -> Row:
     row["received_at"] = received_at
     row["n_issues"] = len(plain["issues"])
     return row
+
+
+def _of_exam(part: Part) -> Row:
+    """What queries over events ask of their exam, in the columns of table `event`."""
+    device, patient = part.device, part.patient
+    made = " ".join(w for w in (device.manufacturer, device.model) if w is not None)
+    values = {
+        "study_uid": part.study_uid,
+        "modality": part.modality.value,
+        "started_at": part.started_at,
+        "device_key": device.device_key,
+        "device": device.display_name or device.station_name or made or None,
+        "procedure_name": part.procedure_name,
+        "body_region": part.body_region,
+        "age_y": patient.age_y,
+        "sex": None if patient.sex is None else patient.sex.value,
+        "weight_kg": patient.weight_kg,
+        "is_patient": part.is_patient,
+        "is_history": part.is_history,
+    }
+    return {EXAM + name: value for name, value in values.items()}
 
 
 def _children(children: Sequence[Row], part_key: str, table: str) -> list[Row]:
@@ -152,7 +176,9 @@ def _types(table: str) -> Mapping[str, _Column]:
 def _has_key(table: str, name: str) -> bool:
     if table == "part":
         return name in ("n_issues", "received_at", "started_at_utc", SIZE_METHOD, *DERIVED_COLUMNS)
-    return name in ("part_key", f"{table}_index") or (table == "event" and name == "record")
+    if table == "event" and (name == "record" or name in EXAM_COLUMNS):
+        return True
+    return name in ("part_key", f"{table}_index")
 
 
 def _column(annotation: Any) -> _Column:

@@ -142,23 +142,28 @@ LEFT JOIN named_devices AS d ON d.device_key = p.device_key
 LEFT JOIN operator_codes AS o ON o.operator_key = p.operator_keys[1]
 LEFT JOIN patient_alias AS a ON a.patient_key = p.patient_key;
 
+-- Without a join to the exams: what is asked of them stands beside the event (migration 10).
 CREATE OR REPLACE VIEW events AS
 SELECT
-    s.study_uid,
-    s.modality,
-    s.started_at AS study_started_at,
-    s.device_key,
-    s.device,
-    s.procedure_name,
-    s.body_region,
-    s.age_y,
-    s.sex,
-    s.weight_kg,
-    s.is_patient,
-    s.is_history,
-    e.*
+    e.exam_study_uid AS study_uid,
+    e.exam_modality AS modality,
+    e.exam_started_at AS study_started_at,
+    e.exam_device_key AS device_key,
+    coalesce(d.display_name, e.exam_device) AS device,
+    e.exam_procedure_name AS procedure_name,
+    e.exam_body_region AS body_region,
+    e.exam_age_y AS age_y,
+    e.exam_sex AS sex,
+    e.exam_weight_kg AS weight_kg,
+    e.exam_is_patient AS is_patient,
+    e.exam_is_history AS is_history,
+    e.* EXCLUDE (
+        exam_study_uid, exam_modality, exam_started_at, exam_device_key, exam_device,
+        exam_procedure_name, exam_body_region, exam_age_y, exam_sex, exam_weight_kg,
+        exam_is_patient, exam_is_history
+    )
 FROM event AS e
-JOIN studies AS s USING (part_key);
+LEFT JOIN named_devices AS d ON d.device_key = e.exam_device_key;
 
 CREATE OR REPLACE VIEW administrations AS
 SELECT

@@ -8,11 +8,13 @@ import pytest
 
 from dose_lib.records import CtEvent, Part, XRayEvent, contract
 from dose_lib.store import Store
-from dose_lib.store.columns import DERIVED_COLUMNS, child_columns, part_columns
+from dose_lib.store.columns import DERIVED_COLUMNS, EXAM_COLUMNS, child_columns, part_columns
+from tests.store.exams import ct_part, incoming
+from tests.store.test_decisions import decision
 
 OURS = {
     "part": {"received_at", "n_issues", "size_method", *DERIVED_COLUMNS},
-    "event": {"part_key", "event_index", "record"},
+    "event": {"part_key", "event_index", "record", *EXAM_COLUMNS},
     "administration": {"part_key", "administration_index"},
     "estimate": {"part_key", "estimate_index"},
     "issue": {"part_key", "issue_index"},
@@ -98,3 +100,23 @@ def test_record_names_collide_only_where_it_is_known() -> None:
     part = {f.name for f in msgspec.structs.fields(Part)}
     assert {"derived", "totals_derived"} <= set(part_columns())
     assert "derived" in part
+
+
+def test_events_say_of_their_exam_what_the_exam_says(store: Store) -> None:
+    """Columns beside the event, instead of a join over millions of rows."""
+    part = ct_part()
+    nameless = ct_part("1.9", serial_number="S-9", procedure_name=None, is_patient=None)
+    device = msgspec.structs.replace(nameless.device, station_name=None)
+    nameless = msgspec.structs.replace(nameless, device=device)
+    store.commit([incoming(part, number=1), incoming(nameless, number=2)])
+    key = part.device.device_key
+    name = decision(kind="device_name", subject=key, payload={"display_name": "Scanner 1"})
+    store.decide(name)
+    names = [n.removeprefix("exam_") for n in EXAM_COLUMNS if n != "exam_started_at"]
+    listed = ", ".join(names)
+    asked = f"SELECT DISTINCT study_started_at, {listed} FROM events ORDER BY study_uid"
+    said = f"SELECT started_at, {listed} FROM studies ORDER BY study_uid"
+    assert store.sql(asked) == store.sql(said)
+    assert [row[0] for row in store.sql("SELECT device FROM studies ORDER BY study_uid")] == [
+        *("Scanner 1", "ACME Scan 64"),
+    ]
