@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from dose_lib.codes import ct, estimate, nuclear, projection, report, values
 from dose_lib.codes.concept import Concept
 
 # Spellings of a scheme that arrive (reference: dicom_dose §3, rows 4 and 5).
@@ -68,10 +69,9 @@ def _sct_of() -> dict[str, str]:
 @cache
 def _by_value() -> dict[str, str]:
     """Codes sent without a scheme: those that only one concept of ours can be."""
-    import dose_lib.codes as all_codes  # which needs this module
-
     found: dict[str, set[str]] = {}
-    for concept in vars(all_codes).values():
+    groups = (ct, estimate, nuclear, projection, report, values)
+    for concept in (one for group in groups for one in vars(group).values()):
         # Short ones could be anybody's: M, 001, C-200.
         if isinstance(concept, Concept) and len(concept.value) >= 6:
             found.setdefault(concept.value, set()).add(concept.key)
