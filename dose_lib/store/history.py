@@ -59,16 +59,18 @@ _DOSE = """
             WHERE a.part_key = p.part_key)
         ELSE p.kap_gy_cm2 END
 """
+_FAMILY_OF = "CASE p.modality WHEN 'XA' THEN 'RF' WHEN 'PT' THEN 'NM' ELSE p.modality END"
+# Parts from DICOM, each with the days on which an export may have its start.
 _PARTS = f"""
-    SELECT p.study_uid, p.part_key, p.started_at, upper(trim(p.station_name)) AS station,
+    SELECT p.study_uid, p.started_at, upper(trim(p.station_name)) AS station,
         CASE WHEN p.is_linked THEN p.patient_key END AS patient_key, p.age_y, p.sex,
-        CASE p.modality WHEN 'XA' THEN 'RF' WHEN 'PT' THEN 'NM' ELSE p.modality END AS family,
+        {_FAMILY_OF} AS family,
         unnest(list_distinct([CAST(p.started_at - INTERVAL 2 HOUR AS DATE),
             CAST(p.started_at AS DATE), CAST(p.started_at + INTERVAL 2 HOUR AS DATE)])) AS day,
         {_DOSE} AS dose
-    FROM part AS p WHERE p.is_history IS NULL
+    FROM part AS p WHERE p.is_history IS NULL AND
 """  # noqa: S608 - constants
-_SAME_STUDY = "h.study_uid = p.study_uid AND h.family = p.family"
+_SAME_STUDY = f"h.study_uid = p.study_uid AND p.is_history IS NULL AND h.family = {_FAMILY_OF}"
 _SAME_EXAM = """
     h.family = p.family AND CAST(h.started_at AS DATE) = p.day
     AND CASE WHEN h.has_time
@@ -156,9 +158,14 @@ def history_out(con: duckdb.DuckDBPyConnection, studies: Sequence[str]) -> dict[
             FROM history AS h
             LEFT JOIN latest_decisions AS d ON d.kind = '{KIND}' AND d.subject = h.import_uid
             WHERE h.study_uid IN (SELECT unnest($studies))
-        ), p AS ({_PARTS}), same AS (
-            SELECT h.study_uid, h.sha256 FROM h JOIN p ON {_SAME_STUDY}
-            UNION SELECT h.study_uid, h.sha256 FROM h JOIN p ON {_SAME_EXAM}
+        ), span AS (
+            SELECT min(started_at) - INTERVAL 1 DAY AS first,
+                max(started_at) + INTERVAL 1 DAY AS last FROM h
+        ), near AS MATERIALIZED (
+            {_PARTS} p.started_at BETWEEN (SELECT first FROM span) AND (SELECT last FROM span)
+        ), same AS (
+            SELECT h.study_uid, h.sha256 FROM h JOIN part AS p ON {_SAME_STUDY}
+            UNION SELECT h.study_uid, h.sha256 FROM h JOIN near AS p ON {_SAME_EXAM}
         )
         SELECT h.study_uid, h.sha256, CASE
             WHEN h.is_undone THEN '{UNDONE}'
@@ -181,11 +188,14 @@ def displaced(con: duckdb.DuckDBPyConnection, studies: Collection[str]) -> set[s
         return set()
     rows = con.execute(
         f"""
-        WITH p AS MATERIALIZED (
-            SELECT * FROM ({_PARTS}) WHERE study_uid IN (SELECT unnest($studies))
+        WITH own AS MATERIALIZED (
+            {_PARTS} p.study_uid IN (SELECT unnest($studies))
         ), same AS (
-            SELECT h.study_uid FROM history AS h JOIN p ON {_SAME_STUDY}
-            UNION SELECT h.study_uid FROM history AS h JOIN p ON {_SAME_EXAM}
+            SELECT h.study_uid FROM history AS h JOIN part AS p ON {_SAME_STUDY}
+            WHERE h.study_uid IN (SELECT unnest($studies))
+            UNION SELECT h.study_uid FROM history AS h JOIN own AS p ON {_SAME_EXAM}
+            WHERE h.started_at BETWEEN (SELECT min(started_at) - INTERVAL 1 DAY FROM own)
+                AND (SELECT max(started_at) + INTERVAL 1 DAY FROM own)
         )
         SELECT study_uid FROM same
         """,  # noqa: S608 - constants

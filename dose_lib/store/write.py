@@ -284,7 +284,7 @@ def _merge_studies(
     _keep_history(con, fresh)
     place = standing(con, {*fresh, *concerned})
     stored |= stored_readings(con, sorted(place.studies - set(fresh)))
-    hidden = displaced(con, place.studies)
+    hidden = displaced(con, {*stored, *concerned})
     _delete_parts(con, sorted({*stored, *concerned}))
     together = {s: [*stored.get(s, ()), *fresh.get(s, ())] for s in place.studies}
     made = make_parts(con, together, rules, place)
