@@ -9,18 +9,21 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 import dose_lib
 from dose_lib import DoseError, Settings
-from dose_lib.store import Status
 from pipelines.archive import Quarantine
 from pipelines.envelope import DamagedFileError, Receipt
 from pipelines.heartbeat import Value, read_beat
 from pipelines.peers import Pending, read_pending
 from pipelines.receipts import Noted, receipts_of
 from pipelines.spool import SUFFIX, TEMPORARY, Spool, read_receipt_of
+
+if TYPE_CHECKING:  # the supervisor reads states, and needs no store for that
+    from dose_lib.store import Status
 
 PARTS = ("receiver", "store", "vault", "scheduler", "dashboards")
 HL7, STOW, COLLECTOR, WATCHER = "hl7", "stow", "collector", "watcher"
@@ -193,6 +196,8 @@ def read_accounts(settings: Settings) -> Accounts:
     StoreError
         If the ledger cannot be read.
     """
+    from dose_lib.store import Status
+
     # The receivers' count first, then the spool, then the ledger: an object that moves in
     # between is found further on.
     noted = receipts_of(settings.spool_dir).recent()
@@ -211,6 +216,8 @@ def read_accounts(settings: Settings) -> Accounts:
 
 
 def _ledger_counts(settings: Settings) -> dict[Status, int]:
+    from dose_lib.store import Status
+
     counts = dict.fromkeys(Status, 0)
     if settings.store_file.exists():
         objects = dose_lib.connect(settings=settings).table("objects")

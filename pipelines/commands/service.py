@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import msgspec
@@ -10,9 +12,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from dose_lib import Settings
+from dose_lib import DoseError, Settings
 from dose_lib.errors import ServiceError, UsageError
-from pipelines.commands.terminal import err, out, say, settings
+from pipelines.commands.terminal import err, out, say, settings, show_error
 from pipelines.status import (
     Accounts,
     PartState,
@@ -47,12 +49,9 @@ def serve(
 
     Exit codes: 0 stopped, 2 a setting, 4 the store, 6 a port or another service.
     """
-    from pipelines.service import serve as run
-
     chosen = settings(
         dicom_port=dicom_port, dashboards_port=dashboards_port, health_port=health_port
     )
-
     left_out = set(without or ())
     if unknown := left_out - {"scheduler", "dashboards"}:
         raise UsageError(
@@ -61,12 +60,28 @@ def serve(
             where="--without",
         )
 
+    parts = [p for p in parts_of(chosen) if p not in left_out]
+    # The supervisor lives for months: it gets a process that holds none of the other commands.
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", __name__, *parts])  # noqa: S606
+
+
+def _supervise(parts: list[str]) -> int:
+    """Run the service in this process; the exit code."""
+    from pipelines.service import serve as run
+
     def ready(state: ServiceState) -> None:
         say(f"DoseLoop serves {chosen.home}. Ctrl-C stops it.")
         out.print(_parts_table(state))
 
-    run(chosen, parts=[p for p in parts_of(chosen) if p not in left_out], on_ready=ready)
+    try:
+        chosen = settings()
+        run(chosen, parts=parts, on_ready=ready)
+    except DoseError as error:
+        show_error(error)
+        return error.exit_code
     say("Stopped; everything received is stored.")
+    return 0
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
@@ -198,3 +213,7 @@ def settings_show(json: Annotated[bool, typer.Option("--json", help="As JSON.")]
         table.add_row(name, shown, "changed" if is_changed else "", Text(field.description or ""))
     out.print(table)
     say(f"Settings file: {chosen.config_file}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(_supervise(sys.argv[1:]))

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def dose(
-    settings: Settings, *arguments: str, check: bool = True, timeout: float = 120
+    settings: Settings, *arguments: str, check: bool = True, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """Run one `dose` command."""
     command = [sys.executable, "-m", "pipelines.cli", "--home", str(settings.home), *arguments]

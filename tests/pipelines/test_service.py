@@ -60,7 +60,7 @@ def query(settings: Settings, sql: str) -> list[dict[str, Any]]:
     return rows
 
 
-def wait_for(condition: Any, limit_s: float = 30) -> None:
+def wait_for(condition: Any, limit_s: float = 120) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline
