@@ -49,17 +49,18 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         """Send until everything was acknowledged and it is enough."""
-        left = list(self._files)
+        left, size, rest = list(self._files), 60, 0.0
         while left or not self._is_enough.is_set():
-            left = left or list(self._files)
-            taken = self._send(left[:60])
+            if not left:  # repeat, more slowly than the store takes it in
+                left = list(self._files)
+                size, rest = 10, 1.0
+            taken = self._send(left[:size])
             self.acknowledged.update(file.name for file in left[:taken])
             left = left[taken:]
             if self._is_enough.is_set() and self.acknowledged.keys() >= self._names:
                 return
-            if taken == 0:
-                self.cut += 1
-                time.sleep(0.2)
+            self.cut += taken == 0
+            time.sleep(rest if taken else 0.2)
 
     @property
     def _names(self) -> set[str]:
