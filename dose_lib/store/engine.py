@@ -10,6 +10,7 @@ import duckdb
 
 from dose_lib.errors import SettingsError, StoreError, StoreInUseError
 
+_BLOCK_BYTES = 16_384
 _HOLDER = re.compile(r"held in .*?\(PID (\d+)\)")
 
 
@@ -26,6 +27,8 @@ def open_file(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnecti
     if read_only and not path.exists():
         raise missing(path)
     try:
+        if not path.exists():
+            _make(path)
         con = duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException as error:
         raise _opening_error(path, error) from None
@@ -39,6 +42,17 @@ def open_file(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnecti
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET python_enable_replacements = false")
     return con
+
+
+def _make(path: Path) -> None:
+    """An empty file of small blocks.
+
+    A writer holds a block for each of some 500 columns. With DuckDB's 256 KB the owner took
+    441 MB after 600 reports, with 16 KB 253 MB; queries are as fast, large files a half larger.
+    """
+    with duckdb.connect(":memory:") as con:
+        quoted = str(path).replace("'", "''")
+        con.execute(f"ATTACH '{quoted}' AS fresh (BLOCK_SIZE {_BLOCK_BYTES})")
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
