@@ -126,7 +126,7 @@ def collect_days(
     waits = Waits(gate.turn, stop.wait)
     summary = _run(archive, settings, days, waits, progress=progress, is_again=is_again)
     if is_stored:
-        store_what_waits(settings, progress)
+        store_what_waits(settings, progress, stop)
     return summary
 
 
@@ -156,7 +156,7 @@ def backfill(
     zone = ZoneInfo(settings.timezone)
     gate = Gate(archive, zone, stop, on_quiet=on_quiet, minds_hours=minds_hours)
     summary = _run(archive, settings, days, Waits(gate.turn, stop.wait), progress=progress)
-    store_what_waits(settings, progress)
+    store_what_waits(settings, progress, stop)
     return summary
 
 
@@ -226,10 +226,13 @@ def listening(archive: Archive, settings: Settings) -> Iterator[None]:
             yield
 
 
-def store_what_waits(settings: Settings, progress: Progress = lambda *_: None) -> None:
+def store_what_waits(
+    settings: Settings, progress: Progress = lambda *_: None, stop: Stop | None = None
+) -> None:
     """Empty the spool into the store where no service does; return when it is empty.
 
-    Also where a defect of ours meets every object: what is left waits for a version without it.
+    Also where a defect of ours meets every object: what is left waits for a version without it;
+    and when `stop` is set: what is left is stored by the next run, or by the service.
     """
     waiting = len(Spool(settings.spool_dir).waiting())
     if not waiting or is_running(settings):
@@ -242,7 +245,7 @@ def store_what_waits(settings: Settings, progress: Progress = lambda *_: None) -
         store.serve()
         ingest = Ingest(settings, store)
         try:
-            while not (ingest.is_done or ingest.halted):
+            while not (ingest.is_done or ingest.halted or (stop is not None and stop.is_set())):
                 ingest.step()
                 left = len(Spool(settings.spool_dir).waiting())
                 progress("storing", max(0, waiting - left), waiting)

@@ -26,6 +26,7 @@ from pipelines.collect.collect import Summary
 from pipelines.collect.journal import Fate, Journal
 from pipelines.collect.pacs import find_archive
 from pipelines.collect.run import backfill, collect_days, last_days
+from pipelines.process import Stop
 from pipelines.receive import Receiver
 from pipelines.status import read_accounts
 from tests.collect.conftest import END, hospital_objects, table
@@ -120,6 +121,22 @@ def image(one: SimObject, modality: str, uid: str) -> bytes:
     file = DicomBytesIO()
     found.save_as(file, enforce_file_format=True)
     return file.getvalue()
+
+
+def test_a_run_that_is_to_end_leaves_the_rest_in_the_spool(ours: Settings, pacs: Orthanc) -> None:
+    """Ctrl-C is heard while the store fills, too; the next run stores what waits."""
+    pacs.load(o.data for o in hospital_objects(1))
+    write_peers(ours, table(pacs, retrieve="c-get"))
+    stop = Stop()
+
+    def progress(stage: str, done: int, of: int) -> None:
+        if stage == "days" and done == of:
+            stop.set()
+
+    fetched = collect(ours, stop=stop, progress=progress).n_objects
+    assert len(list(ours.spool_dir.glob("*.dcm"))) == fetched > 0
+    assert collect(ours).n_objects == 0
+    assert read_accounts(ours).stored == fetched
 
 
 def test_the_reason_is_kept_where_nothing_is_taken(ours: Settings, pacs: Orthanc) -> None:
