@@ -13,6 +13,8 @@ import pytest
 from dose_lib.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
+# Tables of the command are as wide as the terminal: here always the same, for child processes too.
+os.environ["COLUMNS"] = "160"
 # Programs that only tests need, and the Debian package each comes with.
 PACKAGES = {
     "chromium": "chromium",

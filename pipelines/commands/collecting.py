@@ -102,7 +102,7 @@ def backfill(
     dose backfill main --years 5
     dose backfill main --from 2019-01-01 --to 2024-12-31
 
-    Exit codes: as for `dose collect`.
+    Exit codes: 0 all settled, the others as for `dose collect`.
     """
     from pipelines.collect.pacs import find_archive
     from pipelines.collect.run import backfill as run

@@ -110,7 +110,9 @@ class _Memory:
 
 
 def _of_exam(event: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
-    """As the view `events` shows it, with columns of its exam."""
+    """As the view `events` shows it, with columns of its exam; as given where that is not there."""
+    if not row:
+        return dict(event)
     shared = ("modality", "device_key", "procedure_name", "body_region", "age_y", "weight_kg",
               "is_patient")  # fmt: skip
     own = {name: row.get(name) for name in shared}

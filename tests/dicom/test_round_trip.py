@@ -57,7 +57,7 @@ def differences(written: Any, read: Any, path: str = "") -> list[str]:
 def is_rounded(written: float, read: float) -> bool:
     """True if a device shows fewer digits than it has."""
     digits = len(repr(read).partition(".")[2])
-    return digits < 4 and abs(written - read) <= 0.5001 * 10**-digits
+    return digits < 5 and abs(written - read) <= 0.5001 * 10**-digits
 
 
 def filled(record: Any) -> int:

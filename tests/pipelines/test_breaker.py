@@ -79,7 +79,7 @@ def test_what_came_last_is_read_first_and_what_waits_longest_beside_it() -> None
 @pytest.mark.service
 def test_a_broken_reader_does_not_quarantine_a_whole_day(settings: Settings) -> None:
     """Thirty reports and a reader that fails on all; then one it can read."""
-    put(settings, *(encode(dose_report(n, text=DEFECT.decode())) for n in range(30)))
+    put(settings, *(make_ct_rdsr(seed=n, study_description=DEFECT.decode()) for n in range(30)))
     spool = Spool(settings.spool_dir)
     with ingesting(settings, work=serve_and_fail) as (store, ingest):
         while not ingest.halted:
@@ -101,7 +101,7 @@ def test_a_workers_defect_that_goes_away_lets_all_go_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.breaker._FIRST_WAIT_S", 0.1)
-    put(settings, *(encode(dose_report(n, text=DEFECT.decode())) for n in range(14)))
+    put(settings, *(make_ct_rdsr(seed=n, study_description=DEFECT.decode()) for n in range(14)))
     with ingesting(settings, work=serve_and_fail) as (store, ingest):
         while not ingest.halted:
             ingest.step()

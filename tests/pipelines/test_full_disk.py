@@ -7,9 +7,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from dose_lib.settings import Settings
 from dose_lib.simulate.writer import make_ct_rdsr
@@ -75,7 +77,8 @@ def test_store_on_a_full_disk_waits_and_resumes(settings: Settings) -> None:
         filler = fill(store)
         with associate(running.port) as association:
             for number in range(5):
-                assert send(association, dose_report(number)).Status == 0
+                sent = dcmread(BytesIO(make_ct_rdsr(seed=100 + number)))
+                assert send(association, sent).Status == 0
         put(settings, *(make_ct_rdsr(seed=n) for n in range(1, 30)))
         until(lambda: not running.state().is_healthy)
         problem = next(p.problem for p in running.state().parts if p.part == "store")

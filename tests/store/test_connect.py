@@ -267,7 +267,9 @@ def test_ctrl_c_is_heard(settings: Settings) -> None:
     """A notebook's stop button works while a query runs."""
     fill(settings)
     code = (
-        "import _thread, threading, time, sys\n"
+        "import _thread, signal, threading, time, sys\n"
+        # A shell starts what it puts into the background with the signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from dose_lib.store.owner import Store\n"
         "from tests.store.exams import merge, unchanged\n"
         "from dose_lib import connect, load_settings\n"
