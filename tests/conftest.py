@@ -31,6 +31,7 @@ PACKAGES = {
     "dsrdump": "dcmtk",
     "Orthanc": "orthanc",
     "java": "default-jre-headless",
+    "strace": "strace",
     "dciodvfy": "dicom3tools",
 }
 _missing: set[str] = set()

@@ -12,6 +12,7 @@ storescu dcmtk
 dciodvfy dicom3tools
 Orthanc orthanc
 java default-jre-headless
+strace strace
 LIST
 # A plugin is no program: Orthanc speaks DICOMweb only with it.
 [ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing="$missing orthanc-dicomweb"

@@ -23,25 +23,12 @@ from dose_lib.settings import Settings
 from dose_lib.store.keyfile import private_folder, write_private
 from dose_lib.store.ledger import Incoming, Status
 from dose_lib.store.reading import unpack_part
+from dose_lib.store.write import OBJECT_SCHEMA
 
-_UTC = pa.timestamp("us", tz="UTC")
-# Names as in the ledger, then what the object said.
+# The columns of the ledger, then what the object said.
 SCHEMA = pa.schema(
     [
-        ("receipt_id", pa.string()),
-        ("sha256", pa.string()),
-        ("sop_instance_uid", pa.string()),
-        ("sop_class", pa.string()),
-        ("study_uid", pa.string()),
-        ("patient_key", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("received_at", _UTC),
-        ("route", pa.string()),
-        ("caller", pa.string()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("part_keys", pa.list_(pa.string())),
-        ("stored_at", _UTC),
+        *OBJECT_SCHEMA,
         ("records", pa.list_(pa.binary())),
         ("rejection_code", pa.string()),
         ("rejected_uids", pa.list_(pa.string())),

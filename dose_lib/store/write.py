@@ -36,7 +36,7 @@ _STUDIES_AT_ONCE = 500
 PART_TABLES = ("part", "event", "administration", "estimate", "issue", "provenance")
 
 _UTC = pa.timestamp("us", tz="UTC")
-_OBJECT = pa.schema(
+OBJECT_SCHEMA = pa.schema(
     [
         ("receipt_id", pa.string()),
         ("sha256", pa.string()),
@@ -487,7 +487,7 @@ def _write_ledger(
         if row["status"] == Status.ERASED:
             row.update(sop_instance_uid=None, study_uid=None, patient_key=None, part_keys=())
     if rows:
-        insert_rows(con, "object", pa.Table.from_pylist(rows, schema=_OBJECT))
+        insert_rows(con, "object", pa.Table.from_pylist(rows, schema=OBJECT_SCHEMA))
 
 
 def _source(incoming: Incoming, name: str) -> str | None:

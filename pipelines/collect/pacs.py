@@ -15,9 +15,10 @@ token_file = "/etc/doseloop/cloud.token"
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -36,6 +37,7 @@ from pipelines.collect.peculiarity import Traits, traits_of
 
 # Modalities whose studies irradiate (reference: dicom_dose §4.4).
 IRRADIATING = ("CT", "XA", "RF", "DX", "CR", "MG", "PT", "NM", "PX", "IO")
+_Peer = TypeVar("_Peer")
 _ANY_MOMENT = datetime(2026, 1, 1)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _AE = r"^[^\\\s][^\\]{0,15}$"
@@ -249,16 +251,7 @@ def find_archive(settings: Settings, name: str | None) -> Pacs | WebArchive:
     SettingsError
         If there is none of that name, or several to choose from.
     """
-    known = {a.name: a for a in read_peers(settings).archives}
-    if name is None and len(known) == 1:
-        return next(iter(known.values()))
-    if name is None or name not in known:
-        raise SettingsError(
-            "no archive is named" if name is None else f"no archive is named {name!r}",
-            where=str(pacs_file(settings)),
-            todo=did_you_mean(name or "", known) if known else "Describe one: docs/collecting.md",
-        )
-    return known[name]
+    return _named(settings, "archive", {a.name: a for a in read_peers(settings).archives}, name)
 
 
 def find_worklist(settings: Settings, name: str | None) -> Worklist:
@@ -269,12 +262,15 @@ def find_worklist(settings: Settings, name: str | None) -> Worklist:
     SettingsError
         If there is none of that name, or several to choose from.
     """
-    known = {w.name: w for w in read_peers(settings).worklist}
+    return _named(settings, "worklist", {w.name: w for w in read_peers(settings).worklist}, name)
+
+
+def _named(settings: Settings, what: str, known: Mapping[str, _Peer], name: str | None) -> _Peer:
     if name is None and len(known) == 1:
         return next(iter(known.values()))
     if name is None or name not in known:
         raise SettingsError(
-            "no worklist is named" if name is None else f"no worklist is named {name!r}",
+            f"no {what} is named" if name is None else f"no {what} is named {name!r}",
             where=str(pacs_file(settings)),
             todo=did_you_mean(name or "", known) if known else "Describe one: docs/collecting.md",
         )

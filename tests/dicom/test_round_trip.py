@@ -57,7 +57,7 @@ def differences(written: Any, read: Any, path: str = "") -> list[str]:
 def is_rounded(written: float, read: float) -> bool:
     """True if a device shows fewer digits than it has."""
     digits = len(repr(read).partition(".")[2])
-    return digits < 5 and abs(written - read) <= 0.5001 * 10**-digits
+    return digits < 4 and abs(written - read) <= 0.5001 * 10**-digits
 
 
 def filled(record: Any) -> int:
@@ -133,9 +133,13 @@ def test_fluoroscopy_doses_come_back_in_any_unit(kap: float, kerma: float, vendo
     doses = {"event0_kap_gy_cm2": kap, "event0_ka_r_mgy": kerma}
     event = read_one(make_rdsr("fluoroscopy", 1, vendor, **doses)).events[0]
     assert isinstance(event, XRayEvent)
-    for written, read in ((kap, event.kap_gy_cm2), (kerma, event.ka_r_mgy)):
+    # ge-oec writes eight decimals of Gy.m2 and of Gy; the others write all they have.
+    steps = (1e-4, 1e-5) if vendor == "ge-oec" else (0.0, 0.0)
+    for written, read, step in zip(
+        (kap, kerma), (event.kap_gy_cm2, event.ka_r_mgy), steps, strict=True
+    ):
         assert read is not None
-        assert math.isclose(read, written, rel_tol=1e-5) or is_rounded(written, read)
+        assert math.isclose(read, written, rel_tol=1e-5, abs_tol=0.5001 * step)
 
 
 def test_what_real_files_lack() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -23,12 +22,9 @@ pytestmark = [pytest.mark.peer, pytest.mark.service]
 @pytest.fixture
 def strace() -> str:
     """strace, where it may be used: containers often forbid one process to watch another."""
-    found = shutil.which("strace")
-    if (
-        found is None
-        or subprocess.run([found, "true"], check=False, capture_output=True).returncode
-    ):
-        pytest.skip("strace is not here or not allowed; the seam of `Disk` shows the order too")
+    found = require("strace")
+    if subprocess.run([found, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("strace is not allowed here; the seam of `Disk` shows the order too")
     return found
 
 
