@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from pydicom import dcmread
 
+from dose_lib.dicom.requestor import request
 from dose_lib.errors import SimulationError
 from dose_lib.simulate.exam import SimObject
 from dose_lib.simulate.writer.document import PERFORMED_STEP
@@ -215,7 +216,7 @@ class _Lines:
         return association
 
     def _associate(self, title: str) -> Association:
-        return _entity(title).associate(self._host, self._port, ae_title=self._called)
+        return request(_entity(title), self._host, self._port, ae_title=self._called)
 
     def _reach(self) -> None:
         """Fail with the system's own reason; pynetdicom would only say that it failed."""

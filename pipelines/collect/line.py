@@ -21,6 +21,7 @@ from pydicom import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.presentation import PresentationContext, build_context, build_role
 
+from dose_lib.dicom.requestor import request
 from dose_lib.errors import PeerError, SettingsError
 from pipelines.collect.peer import (
     CANCELLED,
@@ -307,7 +308,8 @@ def _open(
     roles: list[Any],
 ) -> Any:
     _reach(called)
-    association = entity.associate(
+    association = request(
+        entity,
         called.host,
         called.port,
         contexts=contexts,

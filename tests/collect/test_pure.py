@@ -176,7 +176,7 @@ def test_pace_spreads_studies_over_a_minute() -> None:
 
 
 def test_pauses_grow_and_end_somewhere() -> None:
-    assert [round(pause_s(n), -1) for n in (8, 9)] == [60, 60]
+    assert all(54 <= pause_s(n) <= 66 for n in (8, 9))
     assert pause_s(1) < pause_s(3) < pause_s(5)
     assert later(1) == timedelta(minutes=10)
     assert later(100) == timedelta(hours=24)

@@ -13,6 +13,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import CTImageStorage, Verification, XRayRadiationDoseSRStorage
 
+from dose_lib.dicom.requestor import request
 from pipelines.receive import Receiver
 
 
@@ -23,7 +24,7 @@ def associate(port: int, *, caller: str = "CT1", max_pdu: int = 16382) -> Iterat
     entity.add_requested_context(Verification)
     entity.add_requested_context(XRayRadiationDoseSRStorage, ExplicitVRLittleEndian)
     entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-    association = entity.associate("127.0.0.1", port, max_pdu=max_pdu, ae_title="DOSELOOP")
+    association = request(entity, "127.0.0.1", port, max_pdu=max_pdu, ae_title="DOSELOOP")
     connection = association.dul.socket.socket if association.dul.socket else None
     try:
         yield association

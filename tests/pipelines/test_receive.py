@@ -19,6 +19,7 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
+from dose_lib.dicom.requestor import request
 from dose_lib.errors import PortInUseError, SettingsError
 from dose_lib.settings import Settings
 from pipelines.classes import DOSE_CLASSES
@@ -82,7 +83,7 @@ def test_every_class_is_taken_in_every_transfer_syntax(receiver: Receiver, sop_c
     entity = AE("CT1")
     for syntax in ALL_TRANSFER_SYNTAXES:
         entity.add_requested_context(sop_class, syntax)
-    association = entity.associate("127.0.0.1", receiver.port)
+    association = request(entity, "127.0.0.1", receiver.port)
     connection = association.dul.socket.socket if association.dul.socket else None
     assert association.rejected_contexts == []
     assert len(association.accepted_contexts) == len(ALL_TRANSFER_SYNTAXES)
@@ -153,7 +154,7 @@ def test_storage_commitment_is_not_offered(settings: Settings) -> None:
         entity = AE("CT1")
         entity.add_requested_context(StorageCommitmentPushModel)
         entity.add_requested_context(Verification)
-        association = entity.associate("127.0.0.1", receiver.port, ae_title="DOSELOOP")
+        association = request(entity, "127.0.0.1", receiver.port, ae_title="DOSELOOP")
         refused = {c.abstract_syntax for c in association.rejected_contexts}
         assert refused == {StorageCommitmentPushModel}
         connection = association.dul.socket.socket if association.dul.socket else None

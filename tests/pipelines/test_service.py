@@ -23,6 +23,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import XRayRadiationDoseSRStorage
 
 import dose_lib
+from dose_lib.dicom.requestor import request
 from dose_lib.settings import Settings
 from dose_lib.simulate.writer import make_ct_rdsr
 from pipelines.status import read_accounts
@@ -37,7 +38,7 @@ def send(port: int, objects: Iterable[bytes], *, caller: str = "CT1") -> list[in
     entity = AE(caller)
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = 20
     entity.add_requested_context(XRayRadiationDoseSRStorage, ExplicitVRLittleEndian)
-    association = entity.associate("127.0.0.1", port)
+    association = request(entity, "127.0.0.1", port)
     connection = association.dul.socket.socket if association.dul.socket else None
     taken: list[int] = []
     for number, data in enumerate(objects):

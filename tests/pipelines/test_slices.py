@@ -16,6 +16,7 @@ from pynetdicom import AE
 
 import dose_lib
 from dose_lib.derived import derive_part, dose_factors
+from dose_lib.dicom.requestor import request
 from dose_lib.records import SourceKind
 from dose_lib.settings import Settings
 from pipelines.headers import HeaderStream
@@ -154,7 +155,7 @@ def test_images_of_a_peer_keep_the_size_and_lose_the_pixels(
     with Receiver(named) as receiver:
         sender = AE("SENDER")
         sender.add_requested_context(CT_IMAGE, ExplicitVRLittleEndian)
-        association = sender.associate("127.0.0.1", receiver.port, ae_title=named.ae_title)
+        association = request(sender, "127.0.0.1", receiver.port, ae_title=named.ae_title)
         assert association.is_established
         for number in (5, 10):
             image = dcmread(BytesIO(as_file(ct_image(number))))

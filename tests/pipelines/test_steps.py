@@ -15,6 +15,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 import dose_lib
+from dose_lib.dicom.requestor import request
 from dose_lib.errors import OutOfRoomError
 from dose_lib.records import Modality, SourceKind, StepStatus
 from dose_lib.settings import Settings
@@ -60,7 +61,7 @@ def line(receiver: Receiver) -> Iterator[Association]:
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = 10
     syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
     entity.add_requested_context(PERFORMED_STEP, syntaxes)
-    association = entity.associate("127.0.0.1", receiver.port, ae_title="DOSELOOP")
+    association = request(entity, "127.0.0.1", receiver.port, ae_title="DOSELOOP")
     connection = association.dul.socket.socket if association.dul.socket else None
     yield association
     if association.is_established:

@@ -11,6 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.sop_class import XRayRadiationDoseSRStorage
 
+from dose_lib.dicom.requestor import request
 from dose_lib.errors import SettingsError
 from dose_lib.settings import Settings
 from pipelines.receive import Receiver
@@ -44,9 +45,7 @@ def test_tls_takes_objects_and_refuses_plain_callers(
             entity = AE("CT1")
             entity.add_requested_context(XRayRadiationDoseSRStorage, ExplicitVRLittleEndian)
             trust = ssl.create_default_context(cafile=chain)
-            association = entity.associate(
-                "127.0.0.1", receiver.port, tls_args=(trust, "127.0.0.1")
-            )
+            association = request(entity, "127.0.0.1", receiver.port, tls_args=(trust, "127.0.0.1"))
             assert association.is_established
             report = dose_report(1, text="x" * 100_000)
             assert send(association, report).Status == 0
