@@ -75,6 +75,11 @@ class Counts(msgspec.Struct):
     findings: int = 0
     detector_failures: int = 0
 
+    def add(self, outcome: Outcome) -> None:
+        """Count an object; of repetitions that change roles each content is stored once."""
+        status = Status.DUPLICATE if outcome.in_place_of else outcome.status
+        setattr(self, status.value, getattr(self, status.value) + 1)
+
 
 class Ingest:
     """Takes everything from the spool into the store.
@@ -298,8 +303,7 @@ class Ingest:
                 self._quarantine.keep(path, receipt, reason, dose_lib.__version__)
             else:
                 self._archive.keep(path, receipt, self._first_received(receipt, outcome))
-            name = outcome.status.value
-            setattr(self.counts, name, getattr(self.counts, name) + 1)
+            self.counts.add(outcome)
             self._in_flight.discard(path.name)
         if settled:
             self._archive.flush()

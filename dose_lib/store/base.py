@@ -23,7 +23,7 @@ from dose_lib.settings import Settings
 from dose_lib.store.keyfile import private_folder, write_private
 from dose_lib.store.ledger import Incoming, Status
 from dose_lib.store.reading import unpack_part
-from dose_lib.store.write import OBJECT_SCHEMA
+from dose_lib.store.receipts import OBJECT_SCHEMA
 
 # The columns of the ledger, then what the object said.
 SCHEMA = pa.schema(

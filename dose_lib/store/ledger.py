@@ -90,6 +90,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     parts
         These parts as they stand after the commit, merged and normalised; empty if the
         object changed nothing.
+    in_place_of
+        The receipt of the same bytes that this one, received earlier and committed later,
+        took the role of: that one is the repetition now.
     """
 
     sha256: str
@@ -98,6 +101,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     part_keys: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    in_place_of: str | None = None
 
 
 _ROLE_STATUS = {

@@ -20,7 +20,7 @@ from dose_lib.store.decision import decision_id
 from dose_lib.store.history import KIND as HISTORY
 from dose_lib.store.history import settle_history, studies_of_imports
 from dose_lib.store.making import Rules
-from dose_lib.store.write import remake
+from dose_lib.store.studies import remake
 
 MAPPING = "procedure_mapping"
 LINK = "device_link"

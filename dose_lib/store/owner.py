@@ -29,8 +29,10 @@ from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.making import Merge, Normalise, Rules, parts_of
 from dose_lib.store.marking import is_unmarked, mark_readings
 from dose_lib.store.migrate import migrate
+from dose_lib.store.part_tables import insert_rows
 from dose_lib.store.people import DECIDING, Gone, apply_aliases, people_decisions, what_is_gone
-from dose_lib.store.write import commit, insert_rows, remake, settle
+from dose_lib.store.studies import remake, settle
+from dose_lib.store.write import commit
 
 if TYPE_CHECKING:
     from dose_lib.store.serve import Service

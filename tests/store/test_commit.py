@@ -18,6 +18,7 @@ from dose_lib.errors import NoDoseError, ReadError, TruncatedError
 from dose_lib.records import Part, Pulse, Totals, XRayEvent
 from dose_lib.settings import Settings
 from dose_lib.store import Incoming, Status, Store
+from pipelines.ingest import Counts
 from tests.store.exams import ARRIVED, ct_event, ct_part, failed, incoming, merge, unchanged
 
 
@@ -300,3 +301,26 @@ def test_any_order_and_any_batches_give_the_same(
     shuffled = [OBJECTS[i] for i in order]
     batches = [shuffled[a:b] for a, b in itertools.pairwise(edges)]
     assert load(batches) == load([OBJECTS])
+
+
+def test_a_repetition_received_earlier_counts_once(store: Store) -> None:
+    """What the counters of the service say is what the ledger says.
+
+    | committed | received | ledger then       | counted as |
+    | --------- | -------- | ----------------- | ---------- |
+    | first     | 9th      | stored            | stored     |
+    | second    | 2nd      | stored, 9th: dup. | duplicate  |
+    | third     | 1st      | stored, 2nd: dup. | duplicate  |
+    | fourth    | 5th      | duplicate         | duplicate  |
+    """
+    counts = Counts()
+    outcomes = [store.commit([incoming(ct_part(), number=n)])[0] for n in (9, 2, 1, 5)]
+    for outcome in outcomes:
+        counts.add(outcome)
+    assert [o.status for o in outcomes] == ["stored", "stored", "stored", "duplicate"]
+    assert [o.in_place_of for o in outcomes] == [
+        *(None, outcomes[0].receipt_id, outcomes[1].receipt_id, None)
+    ]
+    assert (counts.stored, counts.duplicate) == (1, 3)
+    assert store.counts()[Status.STORED] == counts.stored
+    assert store.counts()[Status.DUPLICATE] == counts.duplicate
