@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dose_lib import read_bytes
@@ -167,10 +167,10 @@ def coverage(folder: Path) -> tuple[Counter[str], Counter[tuple[str, str, str]]]
     for file in sorted(folder.glob("*.dcm")):
         data = file.read_bytes()
         try:
-            (part,), identity = read_bytes(data)
+            parts, identity = read_bytes(data)
         except NoDoseError:
             continue
-        known = _Known(part, identity)
+        known = _Known(parts, identity)
         for node in _leaves(read_tree(open_bytes(data).data_set)):
             fate = known.fate(node)
             fates[fate] += 1
@@ -183,11 +183,11 @@ def coverage(folder: Path) -> tuple[Counter[str], Counter[tuple[str, str, str]]]
 class _Known:
     """Paths of one report, collected once."""
 
-    def __init__(self, part: Part, identity: Identity) -> None:
-        self.read = {re.sub(r"/[A-Za-z]+$", "", p.path) for p in part.provenance}
-        self.read |= {p.path for p in part.provenance}
+    def __init__(self, parts: Sequence[Part], identity: Identity) -> None:
+        paths = {p.path for part in parts for p in part.provenance}
+        self.read = paths | {re.sub(r"/[A-Za-z]+$", "", path) for path in paths}
         self.people = {s.staff_where for s in identity.staff}
-        self.empty = {i.where for i in part.issues if i.code == "no_value"}
+        self.empty = {i.where for part in parts for i in part.issues if i.code == "no_value"}
 
     def fate(self, node: Node) -> str:
         """What became of a content item."""

@@ -19,7 +19,11 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.events import identify_events, in_order_of_start, wall_clock
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.projection import read_xray_event
-from dose_lib.dicom.projection_report import choose_modality, part_mg_mode
+from dose_lib.dicom.projection_report import (
+    choose_modality,
+    part_mg_mode,
+    reported_procedure,
+)
 from dose_lib.dicom.projection_totals import complete_totals, read_plane
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields
@@ -41,8 +45,7 @@ def read_enhanced_report(reading: Reading, sheet: Sheet) -> Content:
     """Enhanced X-ray radiation dose (TID 10040)."""
     root = sheet.root
     values = read_root(reading, root, _APART)
-    procedure = root.first(c.PROCEDURE_REPORTED.key)
-    reported = procedure.coded[0] if procedure else ""
+    reported = reported_procedure(root)
     found = {key: root.containers(key) for key in _APART}
     is_mammography = reported == c.MAMMOGRAPHY.key
     nodes = in_order_of_start(found[c.IRRADIATION_EVENT_SUMMARY_DATA.key])

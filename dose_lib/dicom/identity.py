@@ -7,7 +7,7 @@ wording goes to the identity record (DESIGN §4).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -179,4 +179,23 @@ def finish_identity(
         staff=tuple(reading.staff),
         texts=tuple(reading.texts),
         **reading.identity,
+    )
+
+
+def united_identity(identities: Sequence[Identity]) -> Identity:
+    """One identity of those of an object's parts: the first, with the staff and texts of all."""
+    first, *others = identities
+    if not others:
+        return first
+    content = ("prescription_id", "dispense_unit_id", "calibration_responsible")
+    return replace(
+        first,
+        staff=tuple(dict.fromkeys(s for one in identities for s in one.staff)),
+        texts=tuple(dict.fromkeys(x for one in identities for x in one.texts)),
+        **{
+            name: next(
+                filter(None, (getattr(one, name) for one in identities)), getattr(first, name)
+            )
+            for name in content
+        },
     )

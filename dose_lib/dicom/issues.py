@@ -69,6 +69,9 @@ KINDS = {
     "recognised_by_content": Kind(
         _INFO, "Neither class, title nor template but the content shows a dose report."
     ),
+    "several_templates": Kind(
+        _INFO, "The report holds several templates; each is an exam part of its own."
+    ),
     "modality_assumed": Kind(
         _INFO, "Nothing in the object says which modality its estimates are of."
     ),

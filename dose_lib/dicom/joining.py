@@ -77,8 +77,9 @@ def _marks(part: Part) -> Iterator[Hashable]:
     """What a reading is recognised by; two readings that share a mark are joined."""
     source = part.sources[0]
     family = _FAMILY.get(part.modality, part.modality.value)
-    # CT and projection events have no fields in common: never of one part.
-    kind = "CT" if part.modality is Modality.CT else "other"
+    # CT, projection and activity have no fields in common: never of one part, though one
+    # report may state them all.
+    kind = "CT" if part.modality is Modality.CT else "nuclear" if family == "nuclear" else "X-ray"
     yield "part", part.part_key
     for event in part.events:
         if not is_stand_in(event.event_uid, source):

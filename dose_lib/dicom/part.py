@@ -19,6 +19,7 @@ from dose_lib.dicom.dialects import Maker
 from dose_lib.dicom.elements import DataSet
 from dose_lib.dicom.events import protocol_names, wall_clock
 from dose_lib.dicom.fields import Kind
+from dose_lib.dicom.identify import Report
 from dose_lib.dicom.identity import (
     ADMINISTERING,
     AUTHORIZING,
@@ -82,6 +83,8 @@ class Content:
         Further names of `SourceObject`.
     study_uid
         Study Instance UID that the content names, for objects whose header has none.
+    others
+        Templates that the object holds besides this one; each makes a part of its own.
     """
 
     modality: Modality
@@ -94,6 +97,7 @@ class Content:
     maker: Maker = field(default_factory=Maker)
     source: Mapping[str, Any] = field(default_factory=dict)
     study_uid: str | None = None
+    others: tuple[Report, ...] = ()
 
 
 class Exam(NamedTuple):

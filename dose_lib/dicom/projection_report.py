@@ -36,8 +36,7 @@ def read_projection_report(reading: Reading, sheet: Sheet) -> Content:
     """Projection X-ray radiation dose (TID 10001)."""
     root = sheet.root
     values = read_root(reading, root, APART)
-    procedure = root.first(c.PROCEDURE_REPORTED.key)
-    reported = procedure.coded[0] if procedure else ""
+    reported = reported_procedure(root)
     is_mammography = reported == c.MAMMOGRAPHY.key
     nodes = root.containers(c.IRRADIATION_EVENT_XRAY_DATA.key)
     events = [
@@ -56,6 +55,13 @@ def read_projection_report(reading: Reading, sheet: Sheet) -> Content:
         totals=complete_totals(reading, planes, events),
         values=values,
     )
+
+
+def reported_procedure(root: Node) -> str:
+    """Key of the procedure reported, at the root or, where a maker wraps it, further down."""
+    at_root = root.first(c.PROCEDURE_REPORTED.key)
+    found = [at_root] if at_root else root.containers(c.PROCEDURE_REPORTED.key)
+    return found[0].coded[0] if found else ""
 
 
 def _accumulated(root: Node) -> list[Node]:
@@ -92,8 +98,8 @@ def _is_fluoroscopic(sheet: Sheet, events: Sequence[XRayEvent]) -> bool:
     """
     if any(e.event_type in _MOVING for e in events) or _has_fluoro_totals(sheet.root):
         return True
-    device_type = sheet.root.first(c.ACQUISITION_DEVICE_TYPE.key)
-    return device_type is not None and device_type.coded[0] == c.FLUOROSCOPY_GUIDED_SYSTEM.key
+    device_types = sheet.root.containers(c.ACQUISITION_DEVICE_TYPE.key)
+    return any(d.coded[0] == c.FLUOROSCOPY_GUIDED_SYSTEM.key for d in device_types)
 
 
 def _has_fluoro_totals(root: Node) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -16,7 +17,13 @@ from dose_lib.dicom.dialects import trusts_observer_uid
 from dose_lib.dicom.elements import DataSet, OddEncodingError
 from dose_lib.dicom.encoding import Opened, open_anew, open_bytes
 from dose_lib.dicom.identify import ObjectHead, Reader, choose_reader, head_of
-from dose_lib.dicom.identity import cleaner, header_staff, read_identity, requests_of
+from dose_lib.dicom.identity import (
+    cleaner,
+    header_staff,
+    read_identity,
+    requests_of,
+    united_identity,
+)
 from dose_lib.dicom.images import read_mammography_image, read_projection_image
 from dose_lib.dicom.mpps import read_mpps
 from dose_lib.dicom.nuclear_images import read_nuclear_image
@@ -115,15 +122,38 @@ def _read(
     header, head = opened.data_set, head_of(opened)
     reader = choose_reader(head, header)
     identity, staffs = read_identity(header), tuple(header_staff(header))
-    reading = Reading(
-        site_key=site_key,
-        zone=read_zone(header.text(t.TimezoneOffsetFromUTC)),
-        clean=cleaner(identity, staffs),
-    )
-    for staff in staffs:
-        reading.add_staff(staff)
+    clean, zone = cleaner(identity, staffs), read_zone(header.text(t.TimezoneOffsetFromUTC))
+
+    def begin() -> Reading:
+        reading = Reading(site_key=site_key, zone=zone, clean=clean)
+        for staff in staffs:
+            reading.add_staff(staff)
+        return reading
+
+    given = _Given(opened, hashlib.sha256(data).hexdigest(), file, identity)
+    reading = begin()
     content = _READERS[reader](reading, header, head)
-    study_uid = _study_uid(reading, header, content, data)
+    found = [_finish(reading, content, given)]
+    for other in content.others:
+        reading = begin()
+        found.append(_finish(reading, read_report(reading, header, head, only=other), given))
+    return tuple(part for part, _ in found), united_identity([who for _, who in found])
+
+
+class _Given(NamedTuple):
+    """An object as it was given, for all parts of it."""
+
+    opened: Opened
+    sha256: str
+    file: str | None
+    identity: Identity
+
+
+def _finish(reading: Reading, content: Content, given: _Given) -> tuple[Part, Identity]:
+    """A part of what one reading found, with what the header says of the exam."""
+    opened, header = given.opened, given.opened.data_set
+    head = head_of(opened)
+    study_uid = _study_uid(reading, header, content, given.sha256)
     device, others = read_devices(
         reading,
         header,
@@ -140,11 +170,10 @@ def _read(
     )
     if opened.source.is_misdeclared:
         reading.note("character_set", "(0008,0005)", header.text(t.SpecificCharacterSet))
-    source = _source(reading, opened, head, content, file)
-    source = replace(source, sha256=hashlib.sha256(data).hexdigest())
-    exam = Exam(study_uid, source, device, others, patient, identity)
-    part, identity = make_part(reading, header, exam, content)
-    return (part,), identity
+    source = _source(reading, opened, head, content, given.file)
+    source = replace(source, sha256=given.sha256)
+    exam = Exam(study_uid, source, device, others, patient, given.identity)
+    return make_part(reading, header, exam, content)
 
 
 _READERS: dict[Reader, Callable[[Reading, DataSet, ObjectHead], Content]] = {
@@ -163,7 +192,7 @@ _SIZE_SOURCES = {
 }
 
 
-def _study_uid(reading: Reading, header: DataSet, content: Content, data: bytes) -> str:
+def _study_uid(reading: Reading, header: DataSet, content: Content, sha256: str) -> str:
     """Study Instance UID: of the header, the request, the report's scope; else derived."""
     candidates = [header.text(t.StudyInstanceUID)]
     candidates += [request.text(t.StudyInstanceUID) for request in requests_of(header)]
@@ -172,7 +201,7 @@ def _study_uid(reading: Reading, header: DataSet, content: Content, data: bytes)
         if uid:
             return uid
     reading.note("study_uid_missing", "(0020,000D)")
-    own = header.text(t.SOPInstanceUID) or hashlib.sha256(data).hexdigest()
+    own = header.text(t.SOPInstanceUID) or sha256
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, own).int}"
 
 

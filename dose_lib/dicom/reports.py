@@ -27,12 +27,20 @@ from dose_lib.dicom.record import Fields
 from dose_lib.dicom.report import read_root, template_of
 from dose_lib.dicom.sheet import Sheet, kind_of, stand_in_uid
 from dose_lib.dicom.sr import Node, read_tree
+from dose_lib.dicom.templates import keep_only, templates_in
 from dose_lib.errors import NoDoseError
 from dose_lib.records import Modality, Totals
 
 
-def read_report(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
-    """Read a structured report.
+def read_report(
+    reading: Reading, header: DataSet, head: ObjectHead, *, only: Report | None = None
+) -> Content:
+    """Read a structured report: one template of it, and which others it holds.
+
+    Parameters
+    ----------
+    only
+        The template to read; without it the first, and `others` of the result has the rest.
 
     Raises
     ------
@@ -41,14 +49,19 @@ def read_report(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
     """
     root = read_tree(header)
     template = template_of(header)
-    report, by_content = choose_report(head, root, template)
-    if by_content:
-        reading.note("recognised_by_content", None, head.sop_class)
     maker = Maker(
         head.manufacturer or _observed(root, c.DEVICE_OBSERVER_MANUFACTURER.key),
         head.model or _observed(root, c.DEVICE_OBSERVER_MODEL_NAME.key),
     )
+    report, by_content = choose_report(head, root, template)
+    if by_content:
+        reading.note("recognised_by_content", None, head.sop_class)
     correct_tree(reading, root, maker)
+    held = templates_in(root, report)
+    report = only or held[0]
+    if len(held) > 1:
+        reading.note("several_templates", None, ", ".join(held))
+        keep_only(root, report, held)
     observers = read_observers(reading, root)
     sheet = Sheet(root, header, head, maker)
     found = _READERS[report](reading, sheet)
@@ -70,8 +83,9 @@ def read_report(reading: Reading, header: DataSet, head: ObjectHead) -> Content:
         observers=observers,
         maker=maker,
         study_uid=study.value if study else None,
+        others=() if only else held[1:],
         source={
-            "template": template or report.value,
+            "template": report.value if only or template is None else template,
             "is_recognised_by_content": by_content,
             "dose_image_uids": dose_images,
         },
