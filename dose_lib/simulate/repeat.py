@@ -5,21 +5,28 @@ repetition lies one period further back, under keys of its own; doses, devices a
 those of the original, so that figures of the whole equal those of one period. What each object
 said (`reading`) and where values came from (`provenance`) are not repeated: such a store can be
 asked, not rebuilt.
+
+The originals are copied to a file beside the store first, so that a step costs the same however
+large the store has become; a run that was ended goes on where it stood.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
-
-import pyarrow as pa
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dose_lib.errors import SimulationError
 from dose_lib.settings import Settings
 from dose_lib.store.columns import child_columns, event_columns, part_columns
 from dose_lib.store.engine import open_file
 
-# What one statement adds, and the memory it may take: both hold at any number of repetitions.
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# What one transaction adds, and the memory it may take: both hold at any number of repetitions.
 _PARTS_AT_ONCE = 50_000
 _MEMORY = "2GB"
 _PART_TIMES = ("started_at", "ended_at", "started_at_utc")
@@ -59,34 +66,66 @@ def repeat_exams(
     """
     if times < 1:
         raise SimulationError(f"{times} repetitions", expected="at least 1, the original")
-    with closing(open_file(settings.store_file)) as con:
-        original = con.execute("SELECT part_key FROM part").to_arrow_table()
-    step = max(1, _PARTS_AT_ONCE // max(1, original.num_rows))
-    for first in range(1, times, step):
-        until = min(first + step, times)
-        _repeat(settings, original, period_days, (first, until))
-        if on_done is not None:
-            on_done(until)
+    with tempfile.TemporaryDirectory(dir=settings.store_file.parent, prefix="repeat-") as folder:
+        kept = Path(folder) / "original.duckdb"
+        n_parts, done = _keep_originals(settings, kept)
+        step = max(1, _PARTS_AT_ONCE // max(1, n_parts))
+        for first in range(done, times, step):
+            until = min(first + step, times)
+            _repeat(settings, kept, period_days, (first, until))
+            if on_done is not None:
+                on_done(until)
     with closing(open_file(settings.store_file)) as con:
         (count,) = con.execute("SELECT count(*) FROM part").fetchone() or (0,)
     return int(count)
 
 
-def _repeat(
-    settings: Settings, original: pa.Table, period_days: int, repetitions: tuple[int, int]
-) -> None:
-    """Add some repetitions, over a connection of their own.
+def _keep_originals(settings: Settings, kept: Path) -> tuple[int, int]:
+    """Copy what is no repetition; returns its parts, and how often each stands there.
+
+    A receipt that was repeated has a dot; those of received objects are hexadecimal.
+    """
+    with closing(_open(settings, kept)) as con:
+        con.execute(
+            "CREATE TEMP TABLE original_key AS SELECT DISTINCT unnest(part_keys) AS part_key"
+            " FROM object WHERE NOT contains(receipt_id, '.')"
+        )
+        for table in _tables():
+            chosen = "part_key IN (FROM original_key)"
+            if table == "object":
+                chosen = "NOT contains(receipt_id, '.')"
+            con.execute(f"CREATE TABLE kept.{table} AS FROM {table} WHERE {chosen}")
+        (n_parts, n_objects, n_all) = con.execute(
+            "SELECT (SELECT count(*) FROM kept.part), (SELECT count(*) FROM kept.object),"
+            " (SELECT count(*) FROM object)"
+        ).fetchone() or (0, 0, 0)
+    return n_parts, max(1, n_all // max(1, n_objects))
+
+
+def _open(settings: Settings, kept: Path) -> DuckDBPyConnection:
+    con = open_file(settings.store_file)
+    con.execute("SET memory_limit = ?", [_MEMORY])
+    con.execute("SET preserve_insertion_order = false")
+    quoted = str(kept).replace("'", "''")
+    con.execute(f"ATTACH '{quoted}' AS kept")
+    return con
+
+
+def _tables() -> list[str]:
+    return ["part", *child_columns(), "object"]
+
+
+def _repeat(settings: Settings, kept: Path, period_days: int, repetitions: tuple[int, int]) -> None:
+    """Add some repetitions, all or none, over a connection of their own.
 
     What DuckDB keeps of the segments it has written counts towards no limit; closing frees it.
     """
     first, until = repetitions
-    with closing(open_file(settings.store_file)) as con:
-        con.execute("SET memory_limit = ?", [_MEMORY])
-        con.execute("SET preserve_insertion_order = false")
-        con.register("original", original)
+    with closing(_open(settings, kept)) as con:
+        con.begin()
         for statement in _statements(period_days):
             con.execute(statement, {"first": first, "until": until})
-        con.unregister("original")
+        con.commit()
         con.execute("CHECKPOINT")
 
 
@@ -112,8 +151,7 @@ def _statements(period_days: int) -> list[str]:
         "received_at": f"received_at {back}",
         "part_keys": f"list_transform(part_keys, lambda k: {_key('k')})",
     }
-    # A receipt that was repeated has a dot; those of received objects are hexadecimal.
-    made.append(_copy("object", received, "NOT contains(receipt_id, '.')"))
+    made.append(_copy("object", received))
     return made
 
 
@@ -121,11 +159,10 @@ def _key(column: str) -> str:
     return f"left(md5({column} || '.' || n), 20)"
 
 
-def _copy(table: str, replaced: dict[str, str], where: str | None = None) -> str:
+def _copy(table: str, replaced: dict[str, str]) -> str:
     columns = ", ".join(f"{expression} AS {name}" for name, expression in replaced.items())
-    chosen = where or "part_key IN (SELECT part_key FROM original)"
     # Table and column names are ours: nothing of a user's stands here.
     return (
         f"INSERT INTO {table} SELECT t.* REPLACE ({columns})"  # noqa: S608
-        f" FROM {table} AS t, range($first, $until) AS r(n) WHERE {chosen}"
+        f" FROM kept.{table} AS t, range($first, $until) AS r(n)"
     )

@@ -60,7 +60,9 @@ def test_a_store_can_be_multiplied(settings: Settings) -> None:
             "SELECT (SELECT count(*) FROM studies), (SELECT count(*) FROM events),"
             " (SELECT median(dlp_total_mgy_cm) FROM studies)"
         )
-    assert repeat_exams(settings, 5) == 5 * n
+    assert repeat_exams(settings, 3) == 3 * n
+    assert repeat_exams(settings, 5) == 5 * n  # goes on from three
+    assert repeat_exams(settings, 2) == 5 * n  # there are more already
     con = dose_lib.connect(settings=settings)
     studies = con.table("studies")
     assert studies.part_key.nunique().execute() == 5 * n
