@@ -120,6 +120,11 @@ class Settings(BaseModel):
         description="Port of the STOW-RS listener (DICOMweb) that takes dose reports; unset: it is"
         " off. Senders show the token of `keys/stow.token`.",
     )
+    stow_images: bool = Field(
+        False,
+        description="Take images by STOW-RS too: headers, and the patient's size on axial CTs;"
+        " the pixels are dropped on arrival.",
+    )
     stow_host: str = Field("127.0.0.1", description="Address the STOW-RS listener binds to.")
     stow_tls_certificate: Path | None = Field(
         None, description="Certificate chain (PEM) of the STOW-RS listener; unset: no TLS."
@@ -135,7 +140,8 @@ class Settings(BaseModel):
     watch_afterwards: Literal["leave", "move", "delete"] = Field(
         "leave",
         description="What happens to a file of a watched folder once it is safely received: it"
-        " stays, goes into the subfolder `.taken`, or is deleted.",
+        " stays, goes into the subfolder `.taken`, or is deleted. Images are never deleted: only"
+        " their headers are kept.",
     )
     watch_settle_s: float = Field(
         5.0,

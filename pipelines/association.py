@@ -59,8 +59,8 @@ _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 class StoreRequest(msgspec.Struct, frozen=True):
     """One object offered by C-STORE, as it came over the wire.
 
-    `is_cut` is true for an image whose pixels were dropped; `pixels` are held to be measured
-    and never kept.
+    `is_cut` is true for an image of which something was dropped, `has_pixels` for one that came
+    with pixel data; `pixels` are those that are held to be measured and never kept.
     """
 
     caller: str
@@ -71,6 +71,7 @@ class StoreRequest(msgspec.Struct, frozen=True):
     transfer_syntax: str
     dataset: bytes
     is_cut: bool = False
+    has_pixels: bool = False
     pixels: bytes = b""
 
 
@@ -288,7 +289,7 @@ class StoringProvider(DULServiceProvider):
 
     def _request(self, message: Message) -> StoreRequest:
         peer = self.assoc.requestor
-        data_set = message.data_set
+        data_set, header = message.data_set, message.header
         return StoreRequest(
             caller=peer.ae_title.strip(),
             called=peer.primitive.called_ae_title.strip() if peer.primitive else "",
@@ -297,8 +298,9 @@ class StoringProvider(DULServiceProvider):
             sop_instance_uid=message.text(SOP_INSTANCE),
             transfer_syntax=self._syntax_of(message),
             dataset=data_set,
-            is_cut=message.header is not None and message.header.has_dropped,
-            pixels=b"" if message.header is None else bytes(message.header.pixels),
+            is_cut=header is not None and header.has_dropped,
+            has_pixels=header is not None and header.has_pixels,
+            pixels=b"" if header is None else bytes(header.pixels),
         )
 
 

@@ -27,15 +27,17 @@ class HeaderStream:
     transfer_syntax
         UID of the encoding; not a deflated one, whose elements cannot be told apart.
     measured_bytes
-        Most bytes of native pixel data that are held until the end, to be measured; by default
-        none.
+        Most bytes of pixel data that are held until the end, to be measured; by default none.
 
     Attributes
     ----------
     content
         What is kept.
     pixels
-        Pixel data to be measured and dropped; empty where they are longer than allowed.
+        The element of the pixel data, to be measured and dropped; empty where they are longer
+        than allowed. With `content` before it, it can be decoded.
+    has_pixels
+        True once pixel data came.
     has_dropped
         True once anything was dropped.
     """
@@ -43,8 +45,9 @@ class HeaderStream:
     def __init__(self, transfer_syntax: str, measured_bytes: int = 0) -> None:
         self.content = bytearray()
         self.pixels = bytearray()
-        self.has_dropped = False
+        self.has_pixels = self.has_dropped = False
         self._pixels_left = 0
+        self._has_length = True
         self._most_pixels = measured_bytes
         self._is_over = False
         self._is_implicit = transfer_syntax == _IMPLICIT
@@ -82,6 +85,7 @@ class HeaderStream:
         is_sequence, is_implicit = self._open[-1] if self._open else (False, self._is_implicit)
         if not self._open and group >= _PIXELS:
             if tag == _PIXEL_DATA:
+                self.has_pixels = True
                 self._begin_pixels(self.content[self._at :])
             del self.content[self._at :]
             self._is_over = self.has_dropped = True
@@ -93,15 +97,27 @@ class HeaderStream:
             self._pass_element(is_implicit=is_implicit)
         return True
 
+    @property
+    def is_complete(self) -> bool:
+        """True once nothing that follows could be kept or held."""
+        return self._is_over and not self._pixels_left
+
     def _begin_pixels(self, rest: bytearray) -> None:
-        """Hold pixel data that are native and short enough."""
+        """Hold pixel data that are short enough."""
         code, start = ("L", 4) if self._is_implicit else ("L", 8)
         (length,) = struct.unpack_from(self._order + code, rest, start)
-        if length != _UNDEFINED and length <= self._most_pixels:
-            self._pixels_left = length
-            self._hold(bytes(rest[start + 4 :]))
+        self._has_length = length != _UNDEFINED
+        if not self._has_length and self._most_pixels:  # compressed: how long shows at the end
+            self._pixels_left = self._most_pixels
+        elif length <= self._most_pixels:
+            self._pixels_left = start + 4 + length
+        self._hold(bytes(rest))
 
     def _hold(self, fragment: bytes) -> None:
+        if len(fragment) > self._pixels_left and not self._has_length:
+            self.pixels.clear()
+            self._pixels_left = 0
+            return
         taken = fragment[: self._pixels_left]
         self.pixels += taken
         self._pixels_left -= len(taken)

@@ -41,8 +41,8 @@ from pipelines.message import (
     Answer,
 )
 from pipelines.peers import Peers, parse_peer
+from pipelines.pixels import Pixels
 from pipelines.process import Stop, run_part
-from pipelines.slices import measure_slice
 from pipelines.spool import Spool
 from pipelines.steps import Steps, handlers
 from pipelines.watched import Watched
@@ -87,6 +87,7 @@ class Receiver:
         self._image_peers = Peers(settings.dicom_image_peers)
         self._tls = _tls_context(settings)
         self._lock = threading.Lock()
+        self._pixels = Pixels(settings.measure_every_image)
         self.counts = {"received": 0, "refused": 0, "bytes": 0, "callers_refused": 0}
         self._server = self._listen()
         self._thread = threading.Thread(
@@ -106,6 +107,7 @@ class Receiver:
     ) -> None:
         self._server.stop()
         self._thread.join()
+        self._pixels.close()
 
     @property
     def port(self) -> int:
@@ -158,8 +160,8 @@ class Receiver:
             sop_instance_uid=request.sop_instance_uid,
             transfer_syntax=request.transfer_syntax,
         )
-        if request.pixels:
-            sizes = measure_slice(data, request.pixels, every=self._settings.measure_every_image)
+        if request.has_pixels:
+            sizes = self._pixels.measure(data, request.pixels)
             receipt = msgspec.structs.replace(receipt, derived=sizes)
         try:
             self.spool.put(data, receipt)

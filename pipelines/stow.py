@@ -20,6 +20,7 @@ from dose_lib import Settings
 from dose_lib.errors import PortInUseError, SettingsError
 from pipelines.disk import make_folder
 from pipelines.heartbeat import Heartbeat, Value
+from pipelines.pixels import Pixels
 from pipelines.process import Stop, run_part
 from pipelines.spool import Spool
 from pipelines.stow_request import Handler
@@ -54,12 +55,16 @@ class StowServer:
         self._lock = threading.Lock()
         self.counts = {"taken": 0, "turned_away": 0, "denied": 0}
         token = read_token(settings)
+        self._pixels = Pixels(settings.measure_every_image)
         handler = type(
             "StowHandler",
             (Handler,),
             {
                 "spool": self.spool,
                 "token": token,
+                "pixels": self._pixels,
+                "takes_images": settings.stow_images,
+                "says_cut": settings.dicom_image_answer == "warning",
                 "most_bytes": settings.max_object_mb * 1_000_000,
                 "timeout": settings.dicom_timeout_s,
                 "count": staticmethod(self._count),
@@ -84,6 +89,7 @@ class StowServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._pixels.close()
 
     @property
     def port(self) -> int:

@@ -6,7 +6,7 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ import msgspec
 
 from dose_lib.dicom.identify import ObjectHead, peek
 from dose_lib.errors import OutOfRoomError, ReadError, ReceiveError
-from pipelines.classes import DOSE_CLASSES
+from pipelines.classes import DOSE_CLASSES, IMAGE_CLASSES
 from pipelines.collect.multipart import (
     BodyPart,
     BrokenMultipartError,
@@ -23,7 +23,9 @@ from pipelines.collect.multipart import (
     parameters,
     read_parts,
 )
-from pipelines.envelope import make_receipt
+from pipelines.envelope import make_receipt, transfer_syntax_of
+from pipelines.message import ELEMENTS_DISCARDED
+from pipelines.pixels import Pixels
 from pipelines.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -47,9 +49,12 @@ class _Answer(msgspec.Struct):
     failed: list[dict[str, Any]] = msgspec.field(default_factory=list)
     other: list[dict[str, Any]] = msgspec.field(default_factory=list)
     reasons: set[int] = msgspec.field(default_factory=set)
+    is_cut: bool = False
 
-    def keep(self, sop_class: str | None, uid: str | None) -> None:
-        self.kept.append(_reference(sop_class, uid))
+    def keep(self, sop_class: str | None, uid: str | None, warning: int | None = None) -> None:
+        told = {} if warning is None else {"00081196": {"vr": "US", "Value": [warning]}}
+        self.kept.append(_reference(sop_class, uid) | told)
+        self.is_cut |= warning is not None
 
     def fail(self, reason: int, sop_class: str | None = None, uid: str | None = None) -> None:
         self.reasons.add(reason)
@@ -63,7 +68,7 @@ class _Answer(msgspec.Struct):
     def status(self) -> int:
         """PS3.18 table 10.5.3-1."""
         if not (self.failed or self.other):
-            return 200 if self.kept else 400
+            return 400 if not self.kept else 202 if self.is_cut else 200
         if self.kept:
             return 202
         return 503 if self.reasons == {_NO_ROOM} else 409
@@ -87,6 +92,9 @@ class Handler(BaseHTTPRequestHandler):
     """Serves the requests of one connection; the server fills in the class's attributes."""
 
     spool: ClassVar[Spool]
+    pixels: ClassVar[Pixels]
+    takes_images: ClassVar[bool]
+    says_cut: ClassVar[bool]
     token: ClassVar[bytes]
     most_bytes: ClassVar[int]
     count: ClassVar[Callable[[str], None]]
@@ -153,37 +161,40 @@ class Handler(BaseHTTPRequestHandler):
     def _take(self, part: BodyPart, study: str | None, answer: _Answer) -> None:
         """Keep one object: it is on disk when this returns."""
         head = _head_of(part)
-        reason = _reason_against(part, head, study)
+        classes = {**DOSE_CLASSES, **IMAGE_CLASSES} if self.takes_images else DOSE_CLASSES
+        reason = _reason_against(part, head, study, classes)
         if reason is None and part.content is not None and head is not None:
             reason = self._keep(part.content, head)
         names = (head.sop_class, head.sop_instance_uid) if head else (None, None)
-        if reason is None:
+        if reason in (None, ELEMENTS_DISCARDED):
             type(self).count("taken")
-            answer.keep(*names)
+            answer.keep(*names, reason if self.says_cut else None)
         else:
             type(self).count("turned_away")
             log.warning("object refused", extra={"reason": f"0x{reason:04X}"})
             answer.fail(reason, *names)
 
     def _keep(self, data: bytes, head: ObjectHead) -> int | None:
-        """Into the spool; the reason if that fails."""
+        """Into the spool; the reason if that fails, or not all of it was kept."""
+        kept = self.pixels.keep(data)
         receipt = make_receipt(
-            data,
+            kept.data,
             "dicomweb",
             caller="STOW-RS",
             address=self.client_address[0],
             sop_class=head.sop_class,
             sop_instance_uid=head.sop_instance_uid,
-            transfer_syntax=head.transfer_syntax,
+            transfer_syntax=transfer_syntax_of(kept.data) or head.transfer_syntax,
+            derived=kept.derived,
         )
         try:
-            self.spool.put(data, receipt)
+            self.spool.put(kept.data, receipt)
         except OutOfRoomError:
             return _NO_ROOM
         except ReceiveError as error:
             log.exception("object could not be kept", exc_info=error)
             return _FAILED
-        return None
+        return ELEMENTS_DISCARDED if kept.has_dropped else None
 
     def _body(self) -> Iterator[bytes]:
         """The body as it comes in, with or without a length, within limits."""
@@ -264,13 +275,15 @@ def _head_of(part: BodyPart) -> ObjectHead | None:
         return None
 
 
-def _reason_against(part: BodyPart, head: ObjectHead | None, study: str | None) -> int | None:
+def _reason_against(
+    part: BodyPart, head: ObjectHead | None, study: str | None, classes: Container[str]
+) -> int | None:
     """Why an object is not taken, before anything is written."""
     if part.content is None:
         return _NO_ROOM
     if head is None:
         return _NOT_READABLE
-    if head.sop_class not in DOSE_CLASSES:
+    if head.sop_class not in classes:
         return _NOT_TAKEN
     return None if study in (None, head.study_uid) else _NOT_THIS_STUDY
 

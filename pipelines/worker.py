@@ -37,7 +37,8 @@ from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
 from pipelines.envelope import DamagedFileError, Receipt, make_receipt
 from pipelines.logs import configure_logs
-from pipelines.slices import measure_slice
+from pipelines.pixels import Pixels
+from pipelines.slices import Derived, look_at, measure
 from pipelines.spool import Arrival, Spool, read_receipt_of
 from pipelines.watched import Watched
 
@@ -111,6 +112,7 @@ class Worker:
         self._site_files = Watched(*site_files(settings))
         self._site: SiteFacts = read_site(settings)
         self._history: Any = None
+        self._pixels = Pixels(settings.measure_every_image, measure)  # here: we are apart already
 
     def renew_site(self) -> None:
         """Read what the site says again if it was changed; a bad file leaves the last good one."""
@@ -186,9 +188,8 @@ class Worker:
             list(detectors(self._settings, con=self._history))
 
     def _with_slices(self, parts: tuple[Part, ...], arrival: Arrival) -> tuple[Part, ...]:
-        """With the size that was measured on arrival, or is now where the pixels came along."""
-        every = self._settings.measure_every_image
-        sizes = arrival.receipt.derived or measure_slice(arrival.data, b"", every=every)
+        """With the size that was measured on arrival."""
+        sizes = arrival.receipt.derived or self._of_old(arrival)
         if not sizes:
             return parts
         return tuple(
@@ -197,6 +198,12 @@ class Worker:
             else p
             for p in parts
         )
+
+    def _of_old(self, arrival: Arrival) -> Derived:
+        """Size on an image of a file that older versions archived with its pixels."""
+        if look_at(arrival.data, every=self._settings.measure_every_image) is None:
+            return {}
+        return self._pixels.keep(arrival.data).derived
 
     def detect(self, request: Detect) -> Detected:
         """Let every detector look at the parts of a batch."""

@@ -16,15 +16,16 @@ from dose_lib.derived.outside import (
     is_plausible,
     weight_reach,
 )
-from dose_lib.derived.pixels import (
-    SliceSize,
-    derived_slice,
-    mean_of_slices,
-    slice_name,
-    slice_size,
-    water_equivalent_diameter,
-)
+from dose_lib.derived.pixels import SliceSize, slice_size, water_equivalent_diameter
 from dose_lib.derived.size import OtherStudy, Size, is_within_reach, measure_size, trunk_regions
+from dose_lib.derived.slices import (
+    Means,
+    Place,
+    derived_slice,
+    mean_sizes,
+    slice_name,
+    slice_not_measured,
+)
 from dose_lib.derived.ssde import conversion_factor, effective_diameter
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "FACTOR_SETS",
     "NAMES",
     "DoseFactors",
+    "Means",
     "OtherStudy",
+    "Place",
     "ReferenceBody",
     "Size",
     "SliceSize",
@@ -45,10 +48,11 @@ __all__ = [
     "height_reach",
     "is_plausible",
     "is_within_reach",
-    "mean_of_slices",
+    "mean_sizes",
     "measure_size",
     "reference_body",
     "slice_name",
+    "slice_not_measured",
     "slice_size",
     "trunk_regions",
     "water_equivalent_diameter",

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from dose_lib.derived import pixels, ssde
+from dose_lib.derived import ssde
 from dose_lib.derived.effective_dose import DoseFactors, effective_dose
+from dose_lib.derived.size import IS_STATED, OtherStudy, Size, measure_size
 from dose_lib.derived.size import VERSION as SIZE_VERSION
-from dose_lib.derived.size import OtherStudy, Size, measure_size
+from dose_lib.derived.slices import NOT_TRUNK, Means, is_slice, mean_sizes
 from dose_lib.derived.values import known, not_known
+from dose_lib.dicom.issues import KINDS
 from dose_lib.normalise import diagnostic_events, is_diagnostic
 from dose_lib.normalise.regions import components, region_of_code
-from dose_lib.records import CtEvent, DerivedValue, Modality, Part, Phantom, SizeMethod
+from dose_lib.records import CtEvent, DerivedValue, Issue, Modality, Part, Phantom, SizeMethod
 
 SIZE = "patient.water_equivalent_diameter_mm"
 SSDE_MAX = "totals.ssde_max_mgy"
 SSDE_MEAN = "totals.ssde_mean_mgy"
 EFFECTIVE_DOSE = "totals.effective_dose_msv"
 NAMES = (SIZE, SSDE_MAX, SSDE_MEAN, EFFECTIVE_DOSE)
-"""Names of part-level values; SSDE of each event stands under ``events[n].ssde_mgy``."""
+"""Names of part-level values; SSDE of each event stands under ``events[n].ssde_mgy``, its own
+diameter where images gave one under ``events[n].water_equivalent_diameter_mm``."""
 
-_NOT_TRUNK = frozenset({"head", "neck", "extremity", "breast"})
+ISSUES = ("size_cut_off", "size_not_measured")
+_OF_EVENTS = ("].ssde_mgy", "].water_equivalent_diameter_mm")
 
 
 def derive_part(
@@ -53,44 +57,84 @@ def derive_part(
         no patient, so nothing is computed for them.
     """
     kept = {n: v for n, v in part.derived.items() if not _is_ours(n)}
+    issues = tuple(i for i in part.issues if i.code not in ISSUES)
     if part.is_patient is False:
-        return msgspec.structs.replace(part, derived=kept)
+        return msgspec.structs.replace(part, derived=kept, issues=issues)
     if part.modality is Modality.CT:
-        kept |= _of_ct(part, others, adult_age_y)
+        means = mean_sizes(part)
+        kept |= _of_ct(part, means, others, adult_age_y)
+        issues += tuple(_issues(means))
     if (dose := effective_dose(part, factors)) is not None:
         kept[EFFECTIVE_DOSE] = dose
-    return msgspec.structs.replace(part, derived=kept)
+    return msgspec.structs.replace(part, derived=kept, issues=issues)
 
 
 def _is_ours(name: str) -> bool:
     """True for what this module computed before; what was measured on images stays."""
-    if pixels.is_slice(name):
-        return False
-    return name in NAMES or name.endswith("].ssde_mgy")
+    return not is_slice(name) and (name in NAMES or name.endswith(_OF_EVENTS))
 
 
-def _of_ct(part: Part, others: Sequence[OtherStudy], adult_age_y: float) -> dict[str, DerivedValue]:
-    size = _from_image(part) or measure_size(part, others, adult_age_y=adult_age_y)
+def _of_ct(
+    part: Part, means: Means, others: Sequence[OtherStudy], adult_age_y: float
+) -> dict[str, DerivedValue]:
+    of_exam = _as_size(means.of_exam)
+    size = of_exam or measure_size(part, others, adult_age_y=adult_age_y)
     found = {SIZE: _as_value(size)}
+    for place, value in means.of_events.items():
+        found[f"events[{place}].water_equivalent_diameter_mm"] = value
     estimates: list[tuple[int, CtEvent, DerivedValue]] = []
     for place, event in enumerate(part.events):
         if isinstance(event, CtEvent) and is_diagnostic(event) and event.ctdi_vol_mgy is not None:
-            own = size
-            if size.method is not SizeMethod.IMAGE:
+            own = _as_size(means.of_events.get(place))
+            if own is None:
                 own = measure_size(part, others, event=event, adult_age_y=adult_age_y)
+                if of_exam and own.method not in IS_STATED and _is_there_too(event, part, means):
+                    own = of_exam._replace(inputs={**of_exam.inputs, "size_of": "exam"})
             value = _ssde(event, part, own)
             found[f"events[{place}].ssde_mgy"] = value
             estimates.append((place, event, value))
     return found | _totals(estimates, part)
 
 
-def _from_image(part: Part) -> Size | None:
-    """Size by the slices that were measured on their arrival."""
-    slices = (v for n, v in sorted(part.derived.items()) if pixels.is_slice(n))
-    value = pixels.mean_of_slices(slices)
+def _as_size(value: DerivedValue | None) -> Size | None:
+    """A size from images; None where there is none."""
     if value is None or value.value is None:
         return None
     return Size(value.value, SizeMethod.IMAGE, value.formula, value.inputs)
+
+
+def _is_there_too(event: CtEvent, part: Part, means: Means) -> bool:
+    """True if the exam's images may show the region of an event that has none of its own."""
+    here = _regions(event, part)
+    measured = [part.events[n] for n, v in means.of_events.items() if v.value is not None]
+    there = [_regions(e, part) for e in measured if isinstance(e, CtEvent)]
+    return not here or not there or any(not other or here & other for other in there)
+
+
+def _regions(event: CtEvent, part: Part) -> frozenset[str]:
+    return frozenset(components(region_of_code(event.target_region) or part.body_region or ""))
+
+
+def _issues(means: Means) -> Iterator[Issue]:
+    """What a physicist should know of images that gave no size, or one in doubt."""
+    for place, value in means.of_events.items() or ((None, means.of_exam),):
+        if value is not None and (seen := _cut_off(value.inputs)):
+            where = None if place is None else f"events[{place}]"
+            yield _issue("size_cut_off", where, seen)
+    for reason, n in sorted(means.not_measured.items()):
+        yield _issue("size_not_measured", None, f"{n} image{'s' * (n > 1)}: {reason}")
+
+
+def _cut_off(inputs: Mapping[str, float | str | None]) -> str | None:
+    if inputs.get("confidence") == "high" or not inputs.get("n_truncated"):
+        return None
+    n, n_known = inputs["n_truncated"], inputs["n_slices"]
+    return f"{n:g} of {float(n or 0) + float(n_known or 0):g} images cut the patient off"
+
+
+def _issue(code: str, where: str | None, seen: str) -> Issue:
+    kind = KINDS[code]
+    return Issue(code=code, severity=kind.severity, where=where, seen=seen, message=kind.message)
 
 
 def _as_value(size: Size) -> DerivedValue:
@@ -119,13 +163,17 @@ def _ssde(event: CtEvent, part: Part, size: Size) -> DerivedValue:
         diameter_mm=round(diameter, 6),
         method=size.method and size.method.value,
         factor=round(factor, 9),
+        **{name: size.inputs[name] for name in _OF_SIZE if name in size.inputs},
     )
+
+
+_OF_SIZE = ("size_of", "assigned_by", "confidence")
 
 
 def _why_not(event: CtEvent, part: Part, size: Size) -> str | None:
     region = region_of_code(event.target_region) or part.body_region
     places = components(region or "")
-    if places and places <= _NOT_TRUNK:
+    if places and places <= NOT_TRUNK:
         return f"AAPM 204 holds for the trunk, not for {region} (report 293 is not verified yet)"
     if event.phantom not in (Phantom.BODY_32CM, Phantom.HEAD_16CM):
         return "the CTDI phantom is not stated"

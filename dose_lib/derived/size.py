@@ -35,6 +35,8 @@ from dose_lib.normalise.regions import body_regions, components, region_of_code
 from dose_lib.records import CtEvent, Part, Patient, SizeMethod
 
 VERSION = "1"
+IS_STATED = frozenset({SizeMethod.LOCALISER, SizeMethod.REPORT, SizeMethod.EFFECTIVE_DIAMETER})
+"""Methods by which an event states a size of its own."""
 
 _STANDARD_CM = 170.0
 _CHEST = frozenset({"chest", "heart"})

@@ -116,6 +116,15 @@ KINDS = {
     "totals_summed": Kind(
         _INFO, "The exam's reports continue one another; their totals are added up."
     ),
+    # sizes measured on images
+    "size_cut_off": Kind(
+        _WARNING,
+        "The patient reaches out of the field of many images; the size of these is a lower bound "
+        "and left out, the rest is in doubt.",
+    ),
+    "size_not_measured": Kind(
+        _WARNING, "Images that came for the patient's size could not be measured."
+    ),
     # comments
     "unsafe_xml": Kind(_WARNING, "An XML comment declares entities or a DTD; it is not parsed."),
     "unreadable_comment": Kind(_INFO, "A comment that should be XML cannot be parsed."),

@@ -47,6 +47,16 @@ _WORDS = re.compile(r"dos[ei]|exam protocol|radiation|rayonnement|strahlen|rdsr"
 # Each image is an exposure of its own; elsewhere one image says what all of a series say.
 _EVERY_IMAGE = frozenset({"DX", "CR", "MG", "XA", "RF", "PX", "IO"})
 _FEW = 10
+_CT = _STORAGE + "2"
+# Series that show no slices across the body: their names in the languages we know.
+_NOT_AXIAL = re.compile(
+    r"\b(cor|sag|mpr|mip|vrt|3d|scout|topo\w*|locali[sz]er|surview|dose|perf\w*|smart ?prep|"
+    r"monitoring|premonitoring|bolus\w*)\b",
+    re.IGNORECASE,
+)
+_FEWEST_SLICES = 5  # a series of fewer says little of a scan
+_MOST_SLICES = 20  # of a series: the mean of so many is that of all within a millimetre or so
+_MOST_SERIES = 6
 _MOST_IMAGES = 500
 
 
@@ -56,6 +66,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     series_uid: str | None = None
     object_uid: str | None = None
     sop_class: str | None = None
+    is_for_size: bool = False  # with its pixels, to be measured and dropped
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +147,41 @@ def choose_images(series: Series, items: Sequence[Item]) -> Choice:
     if len(images) > _MOST_IMAGES:
         return Choice(reason=f"{len(images)} images in one series")
     return _choice(series, images)
+
+
+def size_series(series: Sequence[Series]) -> list[Series]:
+    """Series of a study on whose images the patient can be measured, at most some."""
+    found = [
+        s
+        for s in series
+        if s.modality == "CT"
+        and not _NOT_AXIAL.search(s.description or "")
+        and (s.n_objects is None or s.n_objects >= _FEWEST_SLICES)
+    ]
+    return sorted(found, key=lambda s: (s.number is None, s.number or 0, s.uid))[:_MOST_SERIES]
+
+
+def choose_slices(series: Series, items: Sequence[Item], every: int) -> Choice:
+    """Axial images of a series for the patient's size: of those that are measured, some.
+
+    Parameters
+    ----------
+    every
+        Images whose number is a multiple of it are measured; 0: none.
+    """
+    measured = [
+        i
+        for i in sorted(items, key=lambda i: (i.number or 0, i.uid))
+        if every and i.sop_class in (None, _CT) and i.number and i.number % every == 0
+    ]
+    step = -(-len(measured) // _MOST_SLICES) or 1
+    chosen = measured[(len(measured) - 1) % step // 2 :: step]
+    wanted = (
+        Wanted(series_uid=series.uid, object_uid=i.uid, sop_class=i.sop_class, is_for_size=True)
+        for i in chosen
+        if "LOCALIZER" not in i.image_type
+    )
+    return Choice(wanted=tuple(wanted))
 
 
 def _choose_captures(series: Series, captures: Sequence[Item]) -> Choice:

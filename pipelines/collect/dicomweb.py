@@ -45,7 +45,8 @@ from pipelines.collect.query import (
 )
 from pipelines.collect.retrieve import Fetched, Source
 from pipelines.collect.web import Body, WebLine
-from pipelines.envelope import make_receipt
+from pipelines.envelope import make_receipt, transfer_syntax_of
+from pipelines.pixels import Pixels
 from pipelines.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ _JSON = ("application/dicom+json", "application/json")
 _DICOM = "application/dicom"
 # This alone: beside a second media type Orthanc 1.10 answers 400.
 _AS_OBJECTS = f'multipart/related; type="{_DICOM}"; transfer-syntax=*'
+_AS_PLAIN = f'multipart/related; type="{_DICOM}"; transfer-syntax=1.2.840.10008.1.2.1'
 _MOST_JSON = 64_000_000  # bytes of one answer in JSON
 _NO_CONTENT = 204
 _TOO_MUCH = 413
@@ -98,6 +100,8 @@ class WebSource:
 
     def __init__(self, archive: WebArchive, settings: Settings, spool: Spool) -> None:
         self._archive, self._spool = archive, spool
+        self.every = settings.measure_every_image
+        self._pixels = Pixels(self.every)
         self._most_bytes = settings.max_object_mb * 1_000_000
         self._line: WebLine | None = None
 
@@ -149,6 +153,7 @@ class WebSource:
         if self._line is not None:
             self._line.close()
         self._line = None
+        self._pixels.close()
 
     @property
     def _open(self) -> WebLine:
@@ -227,8 +232,11 @@ class WebSource:
         if wanted.object_uid:
             path, asked = f"{path}/instances/{wanted.object_uid}", f"object {wanted.object_uid}"
         # Of an image only the header counts, and a header is what metadata are.
-        if wanted.sop_class in IMAGES or self._archive.reports_from == "metadata":
+        is_header = wanted.sop_class in IMAGES or self._archive.reports_from == "metadata"
+        if is_header and not wanted.is_for_size:
             self._fetch_metadata(path, asked, fetched)
+            return
+        if wanted.is_for_size and self._is_given_plain(path, asked, fetched):
             return
         try:
             self._fetch_objects(path, asked, fetched)
@@ -240,6 +248,16 @@ class WebSource:
                 extra={"called": self._archive.name, "status": error.status},
             )
             self._fetch_instead(path, asked, fetched, error)
+
+    def _is_given_plain(self, path: str, asked: str, fetched: Fetched) -> bool:
+        """An image in an encoding that needs no decoder; False if the archive has no such form."""
+        try:
+            self._fetch_objects(path, asked, fetched, _AS_PLAIN)
+        except StatusError as error:
+            if error.status not in _OTHER_FORM:
+                raise
+            return False
+        return True
 
     def _fetch_instead(self, path: str, asked: str, fetched: Fetched, refused: StatusError) -> None:
         """The metadata of what is not given as an object; if they fail too, the first reason."""
@@ -260,8 +278,10 @@ class WebSource:
             made = object_of(row, words, self._open.where)
             self._keep(made.data, words, fetched)
 
-    def _fetch_objects(self, path: str, asked: str, fetched: Fetched) -> None:
-        with self._open.get(path, asked, accept=_AS_OBJECTS) as body:
+    def _fetch_objects(
+        self, path: str, asked: str, fetched: Fetched, accept: str = _AS_OBJECTS
+    ) -> None:
+        with self._open.get(path, asked, accept=accept) as body:
             if body.status == _NO_CONTENT:
                 return
             for part in self._parts(body):
@@ -291,23 +311,25 @@ class WebSource:
             self._keep(part.content, asked, fetched)
 
     def _keep(self, data: bytes, asked: str, fetched: Fetched) -> None:
-        """Into the spool, as soon as it is whole."""
+        """Into the spool, as soon as it is whole; of an image the header, and the size."""
         try:
             head = peek(data)
         except ReadError as error:
             seen = f"{len(data):,} bytes that cannot be read ({error.seen})"
             fetched.complaints.append(Complaint(asked=asked, seen=seen))
             return
+        kept = self._pixels.keep(data)
         receipt = make_receipt(
-            data,
+            kept.data,
             "dicomweb",
             caller=self._archive.name,
             address=self._open.host,
             sop_class=head.sop_class,
             sop_instance_uid=head.sop_instance_uid,
-            transfer_syntax=head.transfer_syntax,
+            transfer_syntax=transfer_syntax_of(kept.data) or head.transfer_syntax,
+            derived=kept.derived,
         )
-        self._spool.put(data, receipt)
+        self._spool.put(kept.data, receipt)
         if head.sop_instance_uid and fetched.arrived is not None:
             fetched.arrived.add(head.sop_instance_uid)
 

@@ -2,12 +2,17 @@
 
 Works with and without a running service: either the service empties the spool, or this
 process does. A spool of hundreds of thousands of files would be slow for everybody.
+
+Two flushes to the disk an object take longer than storing it. `push` has several under way at
+once, which the disk does together, and stores meanwhile.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +26,13 @@ from pipelines.envelope import Route, make_receipt
 from pipelines.heartbeat import read_beat
 from pipelines.ingest import Ingest
 from pipelines.owner import PART
+from pipelines.pixels import Kept, Pixels
 from pipelines.spool import Spool
 
-_ROOM = 600  # objects of ours that may wait: some batches of the store
+_ROOM = 1000  # objects of ours that may wait: some batches of the store
+_WRITERS = 8  # flushes under way at once
+_AHEAD = 2 * _WRITERS
+_STEP_EVERY = 16  # objects pushed between two steps of the store
 _STALE_S = 60.0  # a store whose part said nothing for so long will not store ours soon
 _POLL_S = 0.1
 
@@ -52,9 +61,12 @@ class Feed:
     ) -> None:
         self._settings = settings
         self._spool = Spool(settings.spool_dir, reserve_bytes=settings.spool_reserve_mb * 1_000_000)
+        self._pixels = Pixels(settings.measure_every_image)
         self._on_stored = on_stored
         self._waiting: set[str] = set()
         self._put = 0
+        self._writers: ThreadPoolExecutor | None = None
+        self._writing: deque[Future[Fed]] = deque()
         self._store: Store | None = None
         self._ingest: Ingest | None = None
 
@@ -67,6 +79,9 @@ class Feed:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._writers is not None:
+            self._writers.shutdown(cancel_futures=True)
+        self._pixels.close()
         if self._ingest is not None:
             self._ingest.close()
         if self._store is not None:
@@ -74,6 +89,8 @@ class Feed:
 
     def put(self, data: bytes, route: Route) -> Fed:
         """Put an object into the spool; waits while much of ours is there.
+
+        Of an image the header is kept, and the size of the patient.
 
         Raises
         ------
@@ -84,16 +101,47 @@ class Feed:
         """
         if not self._put:
             self._start()
-        receipt = make_receipt(data, route)
-        place = self._spool.put(data, receipt)
-        self._waiting.add(place.name)
+        fed = self._keep(data, route)
+        self._count(fed)
+        return fed
+
+    def push(self, data: bytes, route: Route) -> None:
+        """As `put`, without waiting for the disk; `finish` returns when it is there, too.
+
+        Raises
+        ------
+        OutOfRoomError, ServiceError
+            As `put`, for this object or an earlier one.
+        """
+        if self._writers is None:
+            self._start()
+            self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="feed")
+            if self._ingest is not None:
+                self._ingest.more_to_come = True
+        self._writing.append(self._writers.submit(self._keep, data, route))
+        if len(self._writing) >= _AHEAD:
+            self._count(self._writing.popleft().result())
+            if self._ingest is not None and self._put % _STEP_EVERY == 0:
+                self._ingest.step(0)
+
+    def _keep(self, data: bytes, route: Route) -> Fed:
+        kept = Kept(data) if route == "history" else self._pixels.keep(data)
+        receipt = make_receipt(kept.data, route, derived=kept.derived)
+        place = self._spool.put(kept.data, receipt)
+        return Fed(place, receipt.sha256, receipt.received_at)
+
+    def _count(self, fed: Fed) -> None:
+        self._waiting.add(fed.place.name)
         self._put += 1
         if len(self._waiting) >= _ROOM:
             self._settle(_ROOM // 2)
-        return Fed(place, receipt.sha256, receipt.received_at)
 
     def finish(self) -> None:
         """Return when all of it is stored; errors as for `put`."""
+        while self._writing:
+            self._count(self._writing.popleft().result())
+        if self._ingest is not None:
+            self._ingest.more_to_come = False
         if self._put:
             self._settle(0)
             self._on_stored(self._put, self._put)

@@ -66,8 +66,11 @@ class Archive(_Table):
     modalities: tuple[str, ...] = Field(
         IRRADIATING, min_length=1, description="Modalities whose studies are looked at."
     )
-    images: Literal["never", "without-report"] = Field(
-        "never", description="Take image headers of studies that have no dose report."
+    images: Literal["never", "without-report", "for-size"] = Field(
+        "never",
+        description="without-report: image headers of studies that have no dose report; for-size:"
+        " these, and of every CT some axial images with pixels, on which the patient is measured"
+        " before the pixels are dropped.",
     )
     general_reports: Literal["hinted", "all", "none"] = Field(
         "hinted",

@@ -17,10 +17,9 @@ from pipelines.collect.choose import DOSE_REPORTS, GENERAL_REPORTS, IMAGES, Want
 from pipelines.collect.line import FIND, GET, MOVE, Line
 from pipelines.collect.pacs import Pacs
 from pipelines.collect.peer import Called, Moved
-from pipelines.collect.pixels import without_pixels
 from pipelines.collect.query import query_items, query_series, query_studies, studies_of_day
-from pipelines.envelope import make_receipt, part10
-from pipelines.slices import Derived, can_measure, measure_slice
+from pipelines.envelope import make_receipt, part10, transfer_syntax_of
+from pipelines.pixels import Pixels
 from pipelines.spool import Spool
 
 _SUCCESS, _OUT_OF_RESOURCES = 0x0000, 0xA700
@@ -43,7 +42,15 @@ class Fetched(msgspec.Struct, kw_only=True):
 
 
 class Source(Protocol):
-    """Any archive that can be asked for studies and gives objects."""
+    """Any archive that can be asked for studies and gives objects.
+
+    Attributes
+    ----------
+    every
+        Every n-th image of a CT series is measured for the patient's size; 0: none.
+    """
+
+    every: int
 
     def studies(self, day: date) -> Answers[Study]:
         """Studies of a day."""
@@ -96,7 +103,8 @@ class DicomSource:
         self._called = called_of(pacs, settings)
         self._destination = pacs.move_destination or settings.ae_title
         self._most_bytes = settings.max_object_mb * 1_000_000
-        self._measure_every = settings.measure_every_image
+        self.every = settings.measure_every_image
+        self._pixels = Pixels(self.every)
         self._finding: Line | None = None
         self._fetching: Line | None = None
         self._taken = _Taken()
@@ -157,6 +165,7 @@ class DicomSource:
             if line is not None:
                 line.close()
         self._finding = self._fetching = None
+        self._pixels.close()
 
     @property
     def _find(self) -> Line:
@@ -187,25 +196,21 @@ class DicomSource:
         uid, sop_class = str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID)
         syntax = str(context.transfer_syntax)
         names = {"sop_class": sop_class, "sop_instance_uid": uid, "transfer_syntax": syntax}
-        sizes: Derived = {}
-        if sop_class in IMAGES:
-            if can_measure(sop_class, syntax):
-                sizes = measure_slice(part10(content, **names), b"", every=self._measure_every)
-            content = without_pixels(content, syntax)
-        if len(content) > self._most_bytes:
+        kept = self._pixels.keep(part10(content, **names))
+        names["transfer_syntax"] = transfer_syntax_of(kept.data) or syntax
+        if len(kept.data) > self._most_bytes:
             return self._taken.refuse(uid, "larger than max_object_mb", _OUT_OF_RESOURCES)
-        data = part10(content, **names)
         receipt = make_receipt(
-            data,
+            kept.data,
             "c-get",
             caller=self._called.ae_title,
             called=self._called.calling,
             address=self._called.host,
-            derived=sizes,
+            derived=kept.derived,
             **names,
         )
         try:
-            self._spool.put(data, receipt)
+            self._spool.put(kept.data, receipt)
         except OutOfRoomError as error:
             self._taken.no_room = error
             return self._taken.refuse(uid, "no room in our spool", _OUT_OF_RESOURCES)

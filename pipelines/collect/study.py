@@ -14,8 +14,10 @@ from pipelines.collect.choose import (
     choose_images,
     choose_reports,
     choose_series,
+    choose_slices,
     image_series,
     passes,
+    size_series,
 )
 from pipelines.collect.journal import Fate
 from pipelines.collect.pacs import Archive
@@ -117,13 +119,42 @@ def _choose(study: Study, archive: Archive, source: Source, complaints: list[Com
         raise PeerError(f"asked for series of study {study.uid}; no series, though it is listed")
     if "SR" in study.modalities and not any(s.modality in ("SR", None) for s in answers.rows):
         raise PeerError(f"asked for series of study {study.uid}; no SR, though the study has one")
-    chosen, reason = choose_series(answers.rows, archive)
+    choice = _of_dose(study, answers.rows, archive, source, complaints)
+    if archive.images != "for-size" or not archive.traits.has_image_level:
+        return choice
+    slices = _for_size(study, answers.rows, source, complaints)
+    known = {w.object_uid for w in slices}
+    rest = (w for w in choice.wanted if w.object_uid not in known)
+    return Choice(wanted=(*rest, *slices), reason=choice.reason)
+
+
+def _for_size(
+    study: Study, series: Sequence[Series], source: Source, complaints: list[Complaint]
+) -> list[Wanted]:
+    """Images on which the patient is measured."""
+    found: list[Wanted] = []
+    for one in size_series(series) if source.every else ():
+        answers = source.items(study.uid, one.uid)
+        complaints += answers.complaints
+        found += choose_slices(one, answers.rows, source.every).wanted
+    return found
+
+
+def _of_dose(
+    study: Study,
+    series: Sequence[Series],
+    archive: Archive,
+    source: Source,
+    complaints: list[Complaint],
+) -> Choice:
+    """Dose reports of a study, else images whose headers tell its dose."""
+    chosen, reason = choose_series(series, archive)
     if not chosen:
         return Choice(reason=reason)
     choice = _of_series(study, chosen, archive, source, complaints)
     if choice.wanted or archive.images == "never":
         return choice
-    images, reason = image_series(answers.rows, archive)
+    images, reason = image_series(series, archive)
     if not images:
         return Choice(reason=_joined((choice.reason, reason)))
     return _of_series(study, images, archive, source, complaints)

@@ -28,6 +28,7 @@ from pipelines.disk import make_folder
 from pipelines.envelope import make_receipt
 from pipelines.folder import reason_to_leave
 from pipelines.heartbeat import Heartbeat, Value
+from pipelines.pixels import Pixels
 from pipelines.process import Stop, run_part
 from pipelines.spool import Spool
 
@@ -99,6 +100,7 @@ class Watcher:
         self._settings = settings
         self.folders = watched_folders(settings)
         self._spool = Spool(settings.spool_dir, reserve_bytes=settings.spool_reserve_mb * 1_000_000)
+        self._pixels = Pixels(settings.measure_every_image)
         self._memory = Memory(settings)
         self._waiting: dict[Path, tuple[Look, float]] = {}
         self._scanned = -_SCAN_S
@@ -115,6 +117,7 @@ class Watcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._pixels.close()
         self._memory.close()
 
     def facts(self) -> dict[str, Value]:
@@ -194,12 +197,14 @@ class Watcher:
     def _take(self, path: Path, look: Look) -> int:
         """Put a file, or the files of an archive, into the spool; then do with it as was set."""
         root = next(f for f in self.folders if path.is_relative_to(f))
-        n, reasons = 0, []
+        n, reasons, is_whole = 0, [], True
         for found in read_place(Place(path, root), limits_of(self._settings)):
             reason = found.reason if not isinstance(found, Found) else reason_to_leave(found.data)
             if reason is None and isinstance(found, Found):
-                self._spool.put(found.data, make_receipt(found.data, "folder"))
-                n += 1
+                kept = self._pixels.keep(found.data)
+                receipt = make_receipt(kept.data, "folder", derived=kept.derived)
+                self._spool.put(kept.data, receipt)
+                n, is_whole = n + 1, is_whole and not kept.has_dropped
             elif reason is not None:
                 reasons.append(reason)
         self.n_taken += n
@@ -207,16 +212,17 @@ class Watcher:
         if _look_at(path) == look:
             # Where anything was left out, the file stays: someone may want to see why.
             if n and not reasons:
-                self._put_away(path, root)
+                self._put_away(path, root, is_whole=is_whole)
             self._memory.note(path, look, "; ".join(dict.fromkeys(reasons)) or None)
         for reason in dict.fromkeys(reasons):
             log.warning("left out of a watched folder", extra={"reason": reason})
         return n
 
-    def _put_away(self, path: Path, root: Path) -> None:
+    def _put_away(self, path: Path, root: Path, *, is_whole: bool) -> None:
         how = self._settings.watch_afterwards
         try:
-            if how == "delete":
+            # An image whose pixels we dropped is nowhere safe but here.
+            if how == "delete" and is_whole:
                 path.unlink()
             elif how == "move":
                 place = _free_name(root / TAKEN / path.relative_to(root))

@@ -9,7 +9,8 @@ import pytest
 
 from dose_lib.derived import NAMES, derive_part, dose_factors
 from dose_lib.derived.derive import EFFECTIVE_DOSE, SIZE, SSDE_MAX, SSDE_MEAN
-from dose_lib.derived.pixels import SliceSize, derived_slice, slice_name
+from dose_lib.derived.pixels import SliceSize
+from dose_lib.derived.slices import derived_slice, slice_name
 from dose_lib.records import CtAcquisitionType, DerivedValue, Modality, Part, Phantom, SizeMethod
 from tests.derived.exams import HEAD, child, event, localiser, part
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from dose_lib.derived import slice_size, water_equivalent_diameter
-from dose_lib.derived.pixels import derived_slice
+from dose_lib.derived.slices import derived_slice
 
 SPACING = (0.5, 0.5)
 SIZE = 700

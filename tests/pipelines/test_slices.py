@@ -20,7 +20,8 @@ from dose_lib.dicom.requestor import request
 from dose_lib.records import SourceKind
 from dose_lib.settings import Settings
 from pipelines.headers import HeaderStream
-from pipelines.slices import CT_IMAGE, MOST_PIXELS, can_measure, measure_slice
+from pipelines.pixels import Pixels
+from pipelines.slices import CT_IMAGE, MOST_PIXELS, look_at, measure
 
 STUDY = "1.2.826.0.1.3680043.10.1.77"
 DIAMETER_MM = 298.0
@@ -90,7 +91,10 @@ def test_water_while_it_streams_in(syntax: str, piece: int) -> None:
         stream.feed(data[at : at + step])
     header = data[:start] + stream.finish()
     assert "PixelData" not in dcmread(BytesIO(header))
-    (found,) = measure_slice(header, bytes(stream.pixels), every=5).values()
+    whole = header + bytes(stream.pixels)
+    wanted = look_at(header, every=5)
+    assert wanted is not None
+    (found,) = measure(whole, wanted).values()
     assert found.value == pytest.approx(DIAMETER_MM, rel=5e-3)
     assert found.inputs["z_mm"] == 50.0
     assert found.formula.startswith("AAPM 220")
@@ -102,22 +106,45 @@ def test_water_while_it_streams_in(syntax: str, piece: int) -> None:
         {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
         {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]},
         {"ImageOrientationPatient": None},
+        {"ImageType": ["DERIVED", "SECONDARY", "AXIAL", "IODINE MAP"]},
+        {"RescaleType": "Z_EFF"},
         {"InstanceNumber": 7},
-        {"PixelData": b"\x00\x00"},
-        {"Rows": 60_000},
-        {"BitsAllocated": 8},
-        {"RescaleSlope": None},
-        {"PixelSpacing": [0, 0]},
         {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"},
     ],
 )
-def test_what_is_no_axial_ct_image_has_no_size(given: dict[str, Any]) -> None:
-    assert measure_slice(as_file(ct_image(**given)), b"", every=5) == {}
+def test_what_is_no_axial_ct_image_is_not_measured(given: dict[str, Any]) -> None:
+    assert look_at(as_file(ct_image(**given)), every=5) is None
 
 
-def test_compressed_pixels_are_not_held() -> None:
-    assert not can_measure(CT_IMAGE, "1.2.840.10008.1.2.4.70")
-    assert measure_slice(as_file(ct_image()), b"", every=0) == {}
+def here(every: int = 5) -> Pixels:
+    """Measures in this process, as the worker does."""
+    return Pixels(every, measure)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"PixelData": b"\x00\x00"}, "do not fit"),
+        ({"Rows": 60_000}, "60000 × 512 pixels"),
+        ({"BitsAllocated": 8}, "of 8 bits"),
+        ({"RescaleSlope": None}, "do not fit"),
+        ({"PixelSpacing": [0, 0]}, "0 mm × 0 mm"),
+        ({"SOPClassUID": f"{CT_IMAGE}.1"}, "many frames"),
+        ({"PixelData": bytes(MOST_PIXELS + 2)}, "longer than"),
+    ],
+)
+def test_what_cannot_be_measured_says_why(given: dict[str, Any], reason: str) -> None:
+    kept = here().keep(as_file(ct_image(**given)))
+    (found,) = kept.derived.values()
+    assert found.value is None
+    assert reason in str(found.inputs["reason"])
+    assert "PixelData" not in dcmread(BytesIO(kept.data))
+
+
+def test_nothing_is_measured_where_the_site_does_not_want_it() -> None:
+    kept = here(0).keep(as_file(ct_image()))
+    assert kept.derived == {}
+    assert kept.has_dropped
 
 
 def sizes(settings: Settings) -> dict[str, Any]:
@@ -175,7 +202,7 @@ def test_slices_add_up_beside_a_report_in_any_order() -> None:
     for number, diameter in ((5, 290.0), (10, 310.0)):
         data = as_file(ct_image(number, PixelData=water_cylinder(diameter).tobytes()))
         ((part,), _) = dose_lib.read_bytes(data)
-        sizes = measure_slice(data, b"", every=5)
+        sizes = here().keep(data).derived
         images.append(msgspec.structs.replace(part, derived={**part.derived, **sizes}))
     source = msgspec.structs.replace(
         images[0].sources[0], kind=SourceKind.RDSR, sop_instance_uid="1.2.3", sha256="ab"

@@ -1,0 +1,131 @@
+"""The process that decodes pixels and measures the patient on them.
+
+Decoders are old code in C, and pixels come from anyone who may send images: whatever they do to
+a decoder happens here. The process writes no file, leaves no core, has a limit of memory, is
+ended when an image takes too long, and ends by itself when it is not needed any more. Who takes
+in images waits for it, so that header and size are on disk together before the sender hears of
+success; the thread that waits decodes nothing itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+
+from dose_lib.records import DerivedValue
+from pipelines.slices import Derived, Wanted, look_at, measure
+
+log = logging.getLogger(__name__)
+
+_START_S = 120.0  # longest time the process may take to start
+_LONGEST_S = 30.0  # longest time one image may take; a usual one takes a twentieth of a second
+_IDLE_S = 300.0  # without an image the process ends
+_ROOM = 1_000_000_000  # bytes of address space beyond what the process has at its start
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, DerivedValue]).decode
+_READY = b"{}"
+
+
+class Measurer:
+    """One measuring process, started when it is first needed.
+
+    Parameters
+    ----------
+    longest_s
+        Seconds that one image may take.
+    """
+
+    def __init__(self, longest_s: float = _LONGEST_S) -> None:
+        self._longest_s = longest_s
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._process: multiprocessing.process.BaseProcess | None = None
+
+    def measure(self, data: bytes, wanted: Wanted) -> Derived:
+        """What `slices.measure` says; without a value where the process does not answer."""
+        with self._lock:
+            for is_last in (False, True):
+                try:
+                    return self._ask(data, is_fresh=is_last)
+                except (EOFError, OSError):  # it ended: idle since long, or by this image
+                    self._end()
+                except TimeoutError:
+                    break
+            self._end()
+        log.error("image not measured", extra={"reason": "the decoder did not finish"})
+        return wanted.given_up("the decoder did not finish with these pixels")
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, data: bytes, *, is_fresh: bool) -> Derived:
+        if self._connection is None or is_fresh:
+            self._start()
+        assert self._connection is not None  # noqa: S101 - for the type checker
+        self._connection.send_bytes(data)
+        return _decode(self._await(self._longest_s))
+
+    def _await(self, limit_s: float) -> bytes:
+        assert self._connection is not None  # noqa: S101 - for the type checker
+        if not self._connection.poll(limit_s):
+            raise TimeoutError
+        return self._connection.recv_bytes()
+
+    def _start(self) -> None:
+        self._end()
+        # Spawned, not forked: whoever receives has threads and open sockets.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs,), name="measuring", daemon=True)
+        self._process.start()
+        theirs.close()
+        self._await(_START_S)
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+
+
+def serve(connection: Connection) -> None:
+    """Measure images until the other end closes, or nothing comes; entry of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it says when to end
+    _limit()
+    connection.send_bytes(_READY)
+    while connection.poll(_IDLE_S):
+        try:
+            data = connection.recv_bytes()
+        except EOFError:
+            return
+        wanted = look_at(data, every=1)
+        connection.send_bytes(_encode({} if wanted is None else measure(data, wanted)))
+
+
+def _limit() -> None:
+    """No core that would hold pixels, and no more memory than images need."""
+    from scipy import ndimage
+
+    assert ndimage  # noqa: S101 - loaded before the limit, which its size would eat into
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, ValueError):  # only where /proc tells the size
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = pages * os.sysconf("SC_PAGE_SIZE") + _ROOM
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
