@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
 
+from dose_lib.errors import StoreInUseError
 from dose_lib.keys import device_key, part_key
 from dose_lib.records import Device, Finding, Part, Patient, Severity, SourceObject, Totals
 from dose_lib.records.ct import CtEvent
@@ -135,7 +138,18 @@ def incoming(parts: Sequence[Part], received_at: datetime | None = None) -> list
 
 
 def open_store(settings: Settings) -> Store:
-    """The store as its owner opens it; records here are normalised already."""
+    """The store as its owner opens it; records here are normalised already.
+
+    A dashboard that reads at this moment holds the file for some milliseconds.
+    """
+    for _ in range(300):
+        with suppress(StoreInUseError):
+            return _open(settings)
+        time.sleep(0.1)
+    return _open(settings)
+
+
+def _open(settings: Settings) -> Store:
     return Store.open(settings, merge=_last_of_each, normalise=lambda part: part)
 
 
