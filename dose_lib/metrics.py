@@ -4,6 +4,10 @@ A measure is a column expression over the view `studies` (one row an exam part);
 folds a measure over many exams; a dimension groups exams. All are ibis expressions, so that
 the same definition runs on DuckDB, on the served store and on Spark.
 
+Every measure counts exams of imported history (known from the export of another dose system
+alone) unless they are left out: by the dimension ``origin``, by `from_dicom`, or for everything
+on a connection by ``dose_lib.connect(imported_history=False)``.
+
 Examples
 --------
 >>> from dose_lib import metrics
@@ -31,6 +35,9 @@ MIXED_SHARE = 0.05
 
 A head exam whose localiser is stated on the body phantom carries under one per cent there.
 """
+
+IMPORTED = "imported history"
+"""Value of the dimension `origin` for exams known from an export alone."""
 
 _ICRP_MINIMUM = 20  # patients a practice needs (ICRP 135, reference drl_method §4)
 
@@ -92,6 +99,20 @@ class Dimension(NamedTuple):
 def patients(studies: Table) -> Table:
     """Exams of patients: quality control, phantoms and tests left out."""
     return studies.filter(studies.is_patient.fill_null(True))
+
+
+def from_dicom(studies: Table) -> Table:
+    """Exams known from DICOM: imported history left out."""
+    return studies.filter(~is_imported(studies))
+
+
+def is_imported(studies: Table) -> Column:
+    """True for exams that only an export of another dose system tells of; never NULL."""
+    if "is_history" not in studies.columns:  # a table in memory, a lake of an earlier version
+        import ibis
+
+        return ibis.literal(False)
+    return studies.is_history.fill_null(False)
 
 
 def _name(name: str) -> Callable[[Table], Column]:
@@ -312,6 +333,9 @@ _DIMENSIONS = (
     _d("size_method", "Size by", "size_method",
        "How the size of the patient is known, best first; a measure of data quality.",
        order=tuple(m.value for m in SizeMethod)),
+    _d("origin", "Origin", lambda t: is_imported(t).ifelse(IMPORTED, "DICOM"),
+       "Where the exam is known from: DICOM, or the export of another dose system alone.",
+       order=("DICOM", IMPORTED)),
     _d("sex", "Sex", "sex", "Sex as recorded.", order=("F", "M", "O")),
     _d("age_band", "Age", _age_of, "Bands of age (ICRP 135 for children).", order=_age_order),
     _d("weight_band", "Weight", _weight_of, "Bands of weight (RP 185 for children).",

@@ -48,6 +48,8 @@ _IDLE_S = 0.02  # between looks at an empty spool; part of the time to a readabl
 # collected, up to so many and so long; a single object is committed at once.
 _BATCH_OBJECTS = 150
 _COLLECT_S = 0.3
+_BACKLOG_OBJECTS = 500  # of a batch while somebody puts years into the spool: nobody waits
+_BACKLOG_S = 5.0
 _BATCH_PARTS = 200  # parts the detectors get at once
 
 
@@ -112,6 +114,7 @@ class Ingest:
         self._looking: dict[int, list[Settled]] = {}
         self._batch = 0
         self._reading, self._storing = Breaker("the reader"), Breaker("the store")
+        self.more_to_come = False  # True: large batches, also while the workers have no work
         self.counts = Counts()
         self.problem: str | None = None
 
@@ -178,9 +181,13 @@ class Ingest:
         self._read.append(read)
 
     def _is_time_to_commit(self) -> bool:
-        if len(self._read) >= _BATCH_OBJECTS or not self._pool.is_reading:
-            return bool(self._read)
-        return bool(self._read) and time.monotonic() - self._collecting_since > _COLLECT_S
+        if not self._read:
+            return False
+        since = time.monotonic() - self._collecting_since
+        if self.more_to_come:
+            return len(self._read) >= _BACKLOG_OBJECTS or since > _BACKLOG_S
+        is_full = len(self._read) >= _BATCH_OBJECTS or not self._pool.is_reading
+        return is_full or since > _COLLECT_S
 
     def _feed(self) -> None:
         room = self._pool.room

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -47,12 +48,14 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
 def is_missing(cell: Cell, style: Style) -> bool:
     """True for an empty cell and for the words that stand for one."""
     if isinstance(cell, str):
-        return cell.strip().casefold() in style.missing
+        return not cell or cell.strip().casefold() in style.missing
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def shown(cell: Cell) -> str:
     """A cell as a report shows it."""
+    if isinstance(cell, str):
+        return cell.strip()
     if isinstance(cell, float):
         return f"{cell:.15g}"
     return cell.isoformat() if isinstance(cell, date | time) else str(cell).strip()
@@ -75,14 +78,17 @@ def read_number(cell: Cell, style: Style) -> float:
 
 
 def _number_of(text: str, style: Style) -> float:
-    grouped = re.escape(style.thousands)
-    digits = rf"\d{{1,3}}(?:{grouped}\d{{3}})+|\d+" if grouped else r"\d+"
-    point = re.escape(style.decimal)
-    number = rf"[+-]?(?:(?:{digits})(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
-    if not re.fullmatch(number, text):
+    if not _number_form(style.decimal, style.thousands).fullmatch(text):
         raise UnreadableError(f"a number with the decimal sign {style.decimal!r}")
     plain = text.replace(style.thousands, "") if style.thousands else text
     return float(plain.replace(style.decimal, "."))
+
+
+@lru_cache(maxsize=16)
+def _number_form(decimal: str, thousands: str) -> re.Pattern[str]:
+    grouped, point = re.escape(thousands), re.escape(decimal)
+    digits = rf"\d{{1,3}}(?:{grouped}\d{{3}})+|\d+" if grouped else r"\d+"
+    return re.compile(rf"[+-]?(?:(?:{digits})(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?")
 
 
 def read_date(cell: Cell, style: Style) -> date:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dose_lib import metrics
 from dose_lib.overview.exams import patient_rows, selected
 from dose_lib.overview.period import Period
 
@@ -50,6 +51,7 @@ def data_quality(
         inferred=rows.count(where=patient & rows.is_body_region_inferred.fill_null(False)),
         not_linked=rows.count(where=patient & ~rows.is_linked.fill_null(False)),
         with_issues=rows.count(where=rows.n_issues.fill_null(0) > 0),
+        imported=rows.count(where=patient & metrics.is_imported(rows)),
     ).to_pyarrow()
     found = facts.to_pylist()[0]
     checks = _checks({name: int(value) for name, value in found.items()})
@@ -97,6 +99,12 @@ def _checks(n: dict[str, int]) -> Sequence[Quality]:
             n["with_issues"],
             total,
             "something in the object was tolerated or could not be read",
+        ),
+        Quality(
+            "Imported history",
+            n["imported"],
+            patients,
+            "known from another dose system alone; counts unless imported_history is False",
         ),
     )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from dose_lib import metrics
 from dose_lib.questions.catalogue import (
     LISTED,
     MAIN_MEASURE,
@@ -24,6 +25,7 @@ from dose_lib.questions.catalogue import (
     clean,
     dimension,
 )
+from dose_lib.questions.imports import say_imported
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.reference_lines import LABELS, LevelExpression, either, level_of_exams
 from dose_lib.questions.result import Block, LevelValue, Result
@@ -83,6 +85,8 @@ class _Run(Tables):
             )
         self.modalities = sorted({f["modality"] for f in facts})
         self.procedures = sorted({f["procedure"] for f in facts if f["procedure"]})
+        if said := say_imported(self.query, sum(f["n_imported"] for f in facts), n_exams):
+            self.notes.append(said)
         self._say_pooled(facts)
         self._say_missing(facts)
         blocks = self._blocks(chosen, facts)
@@ -99,7 +103,9 @@ class _Run(Tables):
         known = {f"has_{q.name}": q.value(chosen).count() for q in self._candidates()}
         counted = chosen.group_by(
             modality=chosen.modality.cast("string"), procedure=chosen.procedure_name
-        ).aggregate(n=chosen.count(), **known)
+        ).aggregate(
+            n=chosen.count(), n_imported=chosen.count(where=metrics.is_imported(chosen)), **known
+        )
         rows: list[dict[str, Any]] = self.fetch(counted).to_pylist()
         return rows
 

@@ -10,7 +10,7 @@ from dose_lib.questions.reading import Match, Origin, Reading
 
 _NAMES = ("device", "operator", "site", "manufacturer", "procedure", "body_region", "modality")
 _LEVELS = ("local_drl", "national_drl", "drl", "achievable_dose")
-_FILTERS = ("weight_kg", "age_y", "sex", "bmi", "height_cm")
+_FILTERS = ("weight_kg", "age_y", "sex", "bmi", "height_cm", "origin")
 _CT = "CT "
 
 

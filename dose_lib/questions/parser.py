@@ -8,6 +8,7 @@ from datetime import date
 from dose_lib.questions import rules
 from dose_lib.questions.exclusions import take_exclusions
 from dose_lib.questions.followup import apply_edits, is_reset, looks_like_follow_up, take_edits
+from dose_lib.questions.imports import read_origin
 from dose_lib.questions.query import DoseQuery
 from dose_lib.questions.reading import Origin, Reading
 from dose_lib.questions.refusals import (
@@ -105,6 +106,7 @@ def _fill(reading: Reading, today: date, *, day_first: bool) -> Refusal | None:
     spans = rules.read_time(reading, today, day_first=day_first)
     amounts = rules.read_amounts(reading)
     rules.read_top(reading)
+    read_origin(reading)
     reading.link()
     if reading.previous is not None:
         if is_reset(reading):

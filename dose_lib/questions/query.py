@@ -35,6 +35,7 @@ Dimension = Literal[
     "weight_band",
     "weekday",
     "hour",
+    "origin",
 ]
 Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
 Reference = Literal[
@@ -62,6 +63,7 @@ FilterField = Literal[
     "fluoro_time_s",
     "agd",
     "effective_dose",
+    "origin",
 ]
 Operation = Literal["=", ">", ">=", "<", "<=", "between"]
 Words = Field(default=(), max_length=24)
@@ -80,6 +82,10 @@ LISTS = (
 )
 
 
+# Conditions whose value is a word; `origin` is where an exam is known from.
+_WORDS = {"sex": ("F", "M", "O"), "origin": ("DICOM", "imported")}
+
+
 class Filter(BaseModel):
     """One condition on patient or dose; numbers in the unit of the field's name.
 
@@ -90,13 +96,15 @@ class Filter(BaseModel):
 
     field: FilterField
     op: Operation
-    value: float | tuple[float, float] | Literal["F", "M", "O"]
+    value: float | tuple[float, float] | Literal["F", "M", "O", "DICOM", "imported"]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        is_word = isinstance(self.value, str)
-        if is_word != (self.field == "sex") or (is_word and self.op != "="):
-            raise ValueError("sex takes = F, M or O; every other field takes numbers")
+        words = _WORDS.get(self.field)
+        if words and (self.op != "=" or self.value not in words):
+            raise ValueError(f"{self.field} takes = {' or '.join(words)}")
+        if not words and isinstance(self.value, str):
+            raise ValueError(f"{self.field} takes numbers")
         if (self.op == "between") != isinstance(self.value, tuple):
             raise ValueError("between takes two numbers, every other operation one")
         if isinstance(self.value, tuple) and self.value[0] > self.value[1]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from dose_lib import metrics
 from dose_lib.questions.catalogue import FILTER_COLUMNS, VALUE_COLUMNS, filter_value
 from dose_lib.questions.period import Period
 from dose_lib.questions.query import DoseQuery, Filter
@@ -35,7 +36,14 @@ _NAME = {
     "agd": "AGD",
     "effective_dose": "effective dose",
 }
-PATIENT_FIELDS = ("weight_kg", "age_y", "bmi", "height_cm", "sex")
+_WORDS = {
+    "F": "women",
+    "M": "men",
+    "O": "sex other",
+    "DICOM": "exams known from DICOM",
+    "imported": "imported history",
+}
+PATIENT_FIELDS = ("weight_kg", "age_y", "bmi", "height_cm", "sex", "origin")
 
 
 class Condition(NamedTuple):
@@ -49,7 +57,7 @@ class Condition(NamedTuple):
 def filter_words(condition: Filter) -> str:
     """A condition in words, as `weight over 80 kg`."""
     if isinstance(condition.value, str):
-        return {"F": "women", "M": "men", "O": "sex other"}[condition.value]
+        return _WORDS[condition.value]
     name, unit = _NAME[condition.field], _UNIT.get(condition.field, "mGy")
     if isinstance(condition.value, tuple):
         low, high = condition.value
@@ -61,6 +69,8 @@ def filter_words(condition: Filter) -> str:
 
 def predicate(table: Any, condition: Filter) -> Any:
     """A condition as ibis; what is not recorded never meets it."""
+    if condition.field == "origin":
+        return metrics.is_imported(table) == (condition.value == "imported")
     if isinstance(condition.value, str):
         return (table.sex.cast("string") == condition.value).fill_null(False)
     value = filter_value(table, condition.field)

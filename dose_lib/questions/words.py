@@ -43,6 +43,7 @@ _DIMENSIONS = {
     "age_band": "age band",
     "weight_band": "weight band",
     "hour": "hour of the day",
+    "origin": "origin (DICOM or imported history)",
 }
 _COMPARED = LABELS | {
     "previous_period": "the period before",

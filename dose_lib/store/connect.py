@@ -67,6 +67,7 @@ class StoreBackend(DuckDBBackend):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.link: Link
+        self.imported_history = True
 
     @classmethod
     def over(cls, link: Link) -> StoreBackend:
@@ -77,6 +78,13 @@ class StoreBackend(DuckDBBackend):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<DoseLoop store at {self.link.place}>"
+
+    def table(self, name: str, /, **kwargs: Any) -> ir.Table:
+        """A view or table; without imported history if the connection was asked for so."""
+        table = super().table(name, **kwargs)
+        if self.imported_history or "is_history" not in table.columns:
+            return table
+        return table.filter(~table.is_history.fill_null(False))
 
     def query(self, sql: str) -> pa.Table:
         """Result of one SELECT as an Arrow table."""
@@ -200,7 +208,10 @@ class StoreBackend(DuckDBBackend):  # type: ignore[misc]
 
 
 def connect(
-    home_or_url: str | Path | None = None, *, settings: Settings | None = None
+    home_or_url: str | Path | None = None,
+    *,
+    settings: Settings | None = None,
+    imported_history: bool = True,
 ) -> StoreBackend:
     """Connect to the store as an ibis backend.
 
@@ -212,6 +223,9 @@ def connect(
         environment variable DOSE_STORE_TOKEN holds. Default: this user's installation.
     settings
         Of the installation, where they are at hand.
+    imported_history
+        False: every table is without exams known from exports of other dose systems alone.
+        SQL of your own sees them in any case.
 
     Returns
     -------
@@ -232,6 +246,7 @@ def connect(
     """
     link = _link(home_or_url, settings)
     backend = StoreBackend.over(link)
+    backend.imported_history = imported_history
     backend.query("SELECT 1")  # no store, or one that is in use: said here, not later
     return backend
 

@@ -178,12 +178,13 @@ SELECT
     s.sex,
     s.weight_kg,
     s.is_patient,
+    s.is_history,
     a.*
 FROM administration AS a
 JOIN studies AS s USING (part_key);
 
 CREATE OR REPLACE VIEW estimates AS
-SELECT s.study_uid, s.modality, s.device_key, s.device, s.procedure_name, e.*
+SELECT s.study_uid, s.modality, s.device_key, s.device, s.procedure_name, s.is_history, e.*
 FROM estimate AS e
 JOIN studies AS s USING (part_key);
 

@@ -250,7 +250,7 @@ def take(opened: Opened, settings: Settings, progress: Progress = lambda *_: Non
                 if exam.rows[0] in known:
                     exams.tally.n_known += 1
                 else:
-                    feed.put(write_exam(exam), "history")
+                    feed.push(write_exam(exam), "history")
             feed.finish()
     _write_note(opened, exams.tally, folder, started_at)
     return exams.tally
