@@ -16,6 +16,7 @@ import os
 import resource
 import signal
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -43,10 +44,14 @@ class Measurer:
     ----------
     longest_s
         Seconds that one image may take.
+    work
+        What the process runs.
     """
 
-    def __init__(self, longest_s: float = _LONGEST_S) -> None:
-        self._longest_s = longest_s
+    def __init__(
+        self, longest_s: float = _LONGEST_S, work: Callable[[Connection], None] | None = None
+    ) -> None:
+        self._longest_s, self._work = longest_s, work or serve
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
@@ -88,7 +93,7 @@ class Measurer:
         # Spawned, not forked: whoever receives has threads and open sockets.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), name="measuring", daemon=True)
+        self._process = context.Process(target=self._work, args=(theirs,), name="measuring", daemon=True)
         self._process.start()
         theirs.close()
         self._await(_START_S)

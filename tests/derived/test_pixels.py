@@ -12,6 +12,7 @@ from dose_lib.derived import slice_size, water_equivalent_diameter
 from dose_lib.derived.slices import derived_slice
 
 SPACING = (0.5, 0.5)
+Mask = npt.NDArray[np.bool_]
 SIZE = 700
 
 
@@ -53,6 +54,58 @@ def test_the_table_is_not_the_patient() -> None:
     image[620:624, 100:600] = 100.0  # a thin board, apart
     with_table = slice_size(image, SPACING)
     assert with_table == alone
+
+
+def ellipse(ap_mm: float, lateral_mm: float, spacing: float, n: int = 256) -> Mask:
+    axis = (np.arange(n) - (n - 1) / 2) * spacing
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    return (y / (ap_mm / 2)) ** 2 + (x / (lateral_mm / 2)) ** 2 <= 1
+
+
+@pytest.mark.parametrize(("ap", "lateral", "field"), [(160, 200, 300), (320, 450, 500)])
+def test_a_table_that_touches_the_patient(ap: float, lateral: float, field: float) -> None:
+    """A cradle of two shells with foam between, the patient lying in it; noise of 20 HU."""
+    n = 512
+    spacing = field / n
+    body = ellipse(ap, lateral, spacing, n)
+    image = np.where(body, 30.0, -1000.0)
+    axis = (np.arange(n) - (n - 1) / 2) * spacing
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    depth = np.hypot(y - (ap / 2 - 300), x) - 300
+    for first, last, hu in ((0, 2.5, -100), (2.5, 40, -900), (40, 42.5, -100)):
+        image[(depth >= first) & (depth < last) & ~body & (y > 0)] = hu
+    image += np.random.default_rng(3).normal(0, 20, image.shape)
+    found = slice_size(image, (spacing, spacing))
+    assert found is not None
+    true = math.sqrt(ap * lateral * 1.03)
+    assert found.water_equivalent_diameter_mm == pytest.approx(true, rel=5e-3)
+    assert not found.is_truncated
+
+
+@pytest.mark.parametrize("filled_with", [-2000.0, -1024.0, -1000.0, 3071.0])
+def test_a_round_field_that_cuts_the_patient_off(filled_with: float) -> None:
+    """Beyond the circle of reconstruction stands padding: stated, or one value in all corners."""
+    n, field = 256, 300.0
+    body = ellipse(220, 330, field / n, n)
+    image = np.where(body, 30.0, -1000.0)
+    axis = (np.arange(n) - (n - 1) / 2) / (n / 2)
+    image[np.hypot(*np.meshgrid(axis, axis)) > 1] = filled_with
+    padding = (filled_with, filled_with) if filled_with > 0 else None
+    found = slice_size(image, (field / n, field / n), padding=padding)
+    assert found is not None
+    assert found.is_truncated
+    assert found.water_equivalent_diameter_mm < math.sqrt(220 * 330 * 1.03)
+
+
+def test_padding_is_not_the_patient() -> None:
+    """A patient within the field is the same whatever stands for no measurement around it."""
+    image = cylinder(100.0, 0.0)
+    plain = slice_size(image, SPACING)
+    axis = np.arange(SIZE) - (SIZE - 1) / 2
+    outside = np.hypot(*np.meshgrid(axis, axis)) > SIZE / 2
+    for value in (-2000.0, 3000.0):
+        padded = np.where(outside, value, image)
+        assert slice_size(padded, SPACING, padding=(value, value)) == plain
 
 
 def test_stored_values_are_rescaled() -> None:
