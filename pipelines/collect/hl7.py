@@ -148,15 +148,15 @@ def read_sizes(content: bytes, header: Header, *, zone: str, now: datetime) -> T
         With the code of the answer.
     """
     _check(header)
-    message = _parse(content, header)
-    default = _time(header.field(7), zone) or local_time(now, zone)
+    message = parse_message(content, header)
+    default = time_of(header.field(7), zone) or local_time(now, zone)
     found: list[SizeOf] = []
     unused: list[str] = []
     for patient, segments in _by_patient(message):
         told = list(_observations(segments, default, zone, unused))
         if not told:
             continue
-        ids = list(_patient_ids(patient)) if patient is not None else []
+        ids = list(ids_of(patient, 3, 2)) if patient is not None else []
         if not ids:
             raise RefusedMessageError("AE", 101, "a size without a patient ID (PID-3)")
         found += [
@@ -198,7 +198,8 @@ def _check(header: Header) -> None:
         raise RefusedMessageError("AR", 202, "only production messages are taken")
 
 
-def _parse(content: bytes, header: Header) -> Any:
+def parse_message(content: bytes, header: Header) -> Any:
+    """Segments of a message; raises RefusedMessageError if they cannot be read."""
     name = header.field(18).split(_repetition(header))[0].strip().upper()
     codec = _CHARACTER_SETS.get(name)
     if codec is None:
@@ -236,8 +237,9 @@ def _by_patient(message: Any) -> Iterator[tuple[Any | None, list[Any]]]:
     yield patient, some
 
 
-def _patient_ids(segment: Any) -> Iterator[tuple[str, str | None]]:
-    for number in (3, 2):
+def ids_of(segment: Any, *fields: int) -> Iterator[tuple[str, str | None]]:
+    """Patient IDs with their authorities, of the first of some fields that has any."""
+    for number in fields:
         given = [_components(r) for r in _repetitions(segment, number)]
         usable = [c for c in given if c[0] and _part(c, 4).upper() not in _NOT_OURS]
         if usable:
@@ -253,12 +255,12 @@ def _observations(
     ordered = default
     for segment in segments:
         if str(segment[0]) == "OBR":
-            ordered = _time(_text(segment, 7), zone) or default
+            ordered = time_of(_text(segment, 7), zone) or default
             found = list(_free_text(_text(segment, 13)))
             at = ordered
         else:
             found = list(_observation(segment, unused))
-            at = _time(_text(segment, 14), zone) or ordered
+            at = time_of(_text(segment, 14), zone) or ordered
         for name, value in found:
             by_time.setdefault(at, {})[name] = value
     for at, values in by_time.items():
@@ -334,7 +336,8 @@ def _what(codes: Sequence[str]) -> str | None:
     return None
 
 
-def _time(text: str, zone: str) -> datetime | None:
+def time_of(text: str, zone: str) -> datetime | None:
+    """A time of a message as local time of the site; None if it is none."""
     match = _TIME.fullmatch(text.strip())
     if match is None or match[3] is None:
         return None

@@ -1,8 +1,8 @@
-"""The HL7 listener: MLLP frames in, sizes to the disk, an answer to each message.
+"""The HL7 listener: MLLP frames in, sizes and merges kept, an answer to each message.
 
 Off unless `hl7_port` is set. `python -m pipelines.collect.mllp` is the part `hl7` of the
-service. A message is answered AA only when its sizes are flushed to the disk; it is kept
-nowhere itself, and no value of it reaches a log.
+service. A message is answered AA only when its sizes and merges are flushed to the disk. No value
+of it reaches a log, and only a merge that cannot be applied is kept itself (see `merges`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pipelines.collect.hl7 import (
     read_header,
     read_sizes,
 )
+from pipelines.collect.merges import EVENTS, Merges
 from pipelines.collect.sizes import Pseudonyms, SizeInbox
 from pipelines.heartbeat import Heartbeat, Value
 from pipelines.process import Stop, run_part
@@ -125,6 +126,7 @@ class Feed:
         self._zone = settings.timezone
         self._inbox = inbox or SizeInbox(settings)
         self._pseudonyms = Pseudonyms(settings)
+        self._merges = Merges(settings, self._pseudonyms)
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
 
@@ -162,6 +164,8 @@ class Feed:
     def _keep(self, content: bytes, header: Header, at: datetime) -> Told:
         told = read_sizes(content, header, zone=self._zone, now=at)
         self._inbox.put(self._pseudonyms.pseudonymise(told.sizes, SizeSource.HL7, at))
+        if header.kind == "ADT" and header.event in EVENTS:
+            self.note("merges", self._merges.take(content, header, at))
         return told
 
     def _refuse(self, header: Header, error: RefusedMessageError, at: datetime) -> bytes:
