@@ -9,12 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from dose_lib.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
 # Tables of the command are as wide as the terminal: here always the same, for child processes too.
 os.environ["COLUMNS"] = "160"
+# A busy machine is slow, which is no failure. CI looks at the same examples each time; a run
+# at a desk looks at new ones.
+hypothesis_settings.register_profile(
+    "doseloop",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("DOSE_REQUIRE_ALL") == "1",
+)
+hypothesis_settings.load_profile("doseloop")
 # Programs that only tests need, and the Debian package each comes with.
 PACKAGES = {
     "chromium": "chromium",

