@@ -318,6 +318,11 @@ class Settings(BaseModel):
         return self.home / "archive"
 
     @property
+    def journal_dir(self) -> Path:
+        """Journals of what no received object tells, such as decisions; mode 0700."""
+        return self.home / "journal"
+
+    @property
     def base_dir(self) -> Path:
         """What was read of objects whose bytes are no longer kept; a rebuild starts from it."""
         return self.home / "base"

@@ -18,7 +18,7 @@ from dose_lib import Settings, submit_decision
 from dose_lib.errors import DoseError, VaultError
 from dose_lib.records import Decision
 from dose_lib.store.endpoint import door_endpoint_file, read_endpoint
-from dose_lib.store.journal import journal_file, read
+from dose_lib.store.journal import Journals
 from dose_lib.vault import Desk, Vault, allocate_codes
 from dose_lib.vault.groups import KINDS
 from pipelines.heartbeat import Heartbeat, Value
@@ -155,18 +155,18 @@ def hand_to_store(settings: Settings) -> HandOn:
 
 def take_from_journal(settings: Settings) -> Take:
     """Reads the store's journal of decisions whenever it has changed."""
-    file = journal_file(settings.store_file)
+    journal = Journals(settings.journal_dir).decisions
     seen: tuple[int, int] | None = None
 
     def take() -> Iterable[Decision]:
         nonlocal seen
         try:
-            facts = file.stat()
+            facts = (settings.journal_dir / "decisions.jsonl").stat()
         except FileNotFoundError:
             return ()
         if (facts.st_mtime_ns, facts.st_size) == seen:
             return ()
-        found = read(file)
+        found = journal.read()
         seen = (facts.st_mtime_ns, facts.st_size)
         return found
 

@@ -14,9 +14,9 @@ import msgspec
 
 from dose_lib.errors import StoreError, StoreInUseError, UsageError
 from dose_lib.settings import Settings
-from dose_lib.store import journal
 from dose_lib.store.base import Base
 from dose_lib.store.engine import open_file
+from dose_lib.store.journal import Journals
 from dose_lib.store.keyfile import private_folder, sync_folder, write_private
 from dose_lib.store.migrate import applied_migrations, migrations
 
@@ -71,7 +71,7 @@ def backup(store: Store, folder: Path) -> Manifest:
         with store.write_lock:
             store.checkpoint()
             schema = int(store.sql("SELECT count(*) FROM schema_migration")[0][0])
-            files = [(f, f.name) for f in _files(store.path)]
+            files = [(f, f.name) for f in _files(store)]
             base = [(f, f"{_BASE}/{f.name}") for f in Base(store.settings).files()]
             copied = tuple(_copy(file, folder / name, name) for file, name in files + base)
         manifest = Manifest(datetime.now(UTC), schema, copied)
@@ -113,21 +113,24 @@ def restore(settings: Settings, folder: Path) -> Manifest:
     shutil.copyfile(folder / manifest.files[0].name, fresh)
     fresh.chmod(0o600)
     _check_opens(fresh)
-    _unite_journals(target, folder)
+    _unite_journals(settings, folder)
     _restore_base(Base(settings), folder / _BASE)
     put_in_place(fresh, target)
     return manifest
 
 
-def _unite_journals(target: Path, folder: Path) -> None:
-    """Add what only the backup's journals know; what was decided since stays."""
-    decisions, findings = journal.journal_file(target), journal.findings_file(target)
-    known = set(map(_line, journal.read(decisions)))
-    old = journal.read(folder / decisions.name)
-    journal.append(decisions, [d for d in old if _line(d) not in known])
-    found = {f.finding_id for f in journal.read_findings(target)}
-    earlier = journal.read_findings(folder / target.name)
-    journal.append(findings, [f for f in earlier if f.finding_id not in found])
+def _unite_journals(settings: Settings, folder: Path) -> None:
+    """Add what only the backup's journals know; what was decided since stays.
+
+    Names are told as of the backup, since that is what the exams in it are called.
+    """
+    journals = Journals(settings.journal_dir)
+    journals.move_from(settings.store_file.parent)
+    for journal in journals.independent:
+        known, told = set(journal.lines()), journal.beside(folder).lines()
+        journal.append_lines(line for line in told if line and line not in known)
+    for journal in journals.of_names:
+        journal.replace(journal.beside(folder).read())
 
 
 def _restore_base(base: Base, folder: Path) -> None:
@@ -154,11 +157,10 @@ def put_in_place(fresh: Path, target: Path) -> Path | None:
     return kept
 
 
-def _files(store_file: Path) -> tuple[Path, ...]:
-    """The store, what is not yet in it, and the journal; those that exist."""
-    wal = store_file.with_name(store_file.name + ".wal")
-    journals = (journal.journal_file(store_file), journal.findings_file(store_file))
-    return tuple(f for f in (store_file, wal, *journals) if f.exists())
+def _files(store: Store) -> tuple[Path, ...]:
+    """The store, what is not yet in it, and the journals; those that exist."""
+    wal = store.path.with_name(store.path.name + ".wal")
+    return tuple(f for f in (store.path, wal, *store.journals.files()) if f.exists())
 
 
 def _check_empty(folder: Path) -> None:
@@ -231,7 +233,3 @@ def _check_history(applied: Sequence[tuple[int, str, str]]) -> None:
     for number, name, digest in applied:
         if ours.get(number) != digest:
             raise StoreError(f"the backup was made by another migration {name}")
-
-
-def _line(decision: object) -> bytes:
-    return msgspec.json.encode(decision, order="sorted")

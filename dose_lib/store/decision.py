@@ -204,6 +204,24 @@ def decision_id(decision: Decision) -> str:
     return hashlib.sha256(content).hexdigest()[:24]
 
 
+def read_decisions(con: duckdb.DuckDBPyConnection) -> list[Decision]:
+    """Every decision of a store, the oldest first."""
+    rows = con.execute(
+        "SELECT kind, subject, payload, author, decided_at FROM decision"
+        " ORDER BY decided_at, decision_id"
+    ).fetchall()
+    return [
+        Decision(
+            kind=kind,
+            subject=subject,
+            payload=msgspec.json.decode(payload),
+            author=author,
+            decided_at=decided_at.astimezone(UTC),
+        )
+        for kind, subject, payload, author, decided_at in rows
+    ]
+
+
 def append_decisions(
     con: duckdb.DuckDBPyConnection, decisions: Sequence[Decision], now: datetime
 ) -> list[Decision]:

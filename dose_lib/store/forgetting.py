@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import duckdb
 import msgspec
@@ -66,22 +67,34 @@ def _is_covered(gone: Forgotten, part: Part, received_at: datetime, rules: Rules
     return gone.covers(key, received_at, started.astimezone(UTC) if started else None)
 
 
-def forget(con: duckdb.DuckDBPyConnection, rules: Rules) -> list[str]:
-    """Bring the store up to date with `rules.gone`; inside the caller's transaction.
+class Erasure(NamedTuple):
+    """What `forget` did.
 
-    Returns
-    -------
-    list of str
-        Studies to be made anew, with their receipts.
+    Attributes
+    ----------
+    studies
+        To be made anew, with their receipts.
+    part_keys
+        Exam parts of which nothing may be left.
+    size_ids
+        Sizes from outside that are gone.
     """
+
+    studies: list[str]
+    part_keys: frozenset[str]
+    size_ids: frozenset[str]
+
+
+def forget(con: duckdb.DuckDBPyConnection, rules: Rules) -> Erasure:
+    """Bring the store up to date with `rules.gone`; inside the caller's transaction."""
     gone = rules.gone
-    erase_sizes(con, gone)
-    erase_sizes(con, gone.unlinked)
+    sizes = erase_sizes(con, gone) | erase_sizes(con, gone.unlinked)
     places = _of_patients(con, gone, rules) | _old(con, gone)
     places |= dict.fromkeys(_overtaken(con, places), ERASED)
-    studies = _erase(con, places)
+    part_keys = _erase(con, places)
     _erase_receipts(con, _without_parts(con, gone), ERASED)
-    return sorted(studies | _unlink(con, gone.unlinked, rules))
+    studies = {study for study, _ in places} | _unlink(con, gone.unlinked, rules)
+    return Erasure(sorted(studies), part_keys, frozenset(sizes))
 
 
 def _of_patients(con: duckdb.DuckDBPyConnection, gone: Gone, rules: Rules) -> dict[Place, str]:
@@ -145,28 +158,26 @@ def _overtaken(con: duckdb.DuckDBPyConnection, places: Mapping[Place, str]) -> s
     return {place for place in rows if place in out and place not in places}
 
 
-def _erase(con: duckdb.DuckDBPyConnection, places: Mapping[Place, str]) -> set[str]:
-    """Remove readings and their traces; returns their studies."""
-    studies = {study for study, _ in places}
-    if not studies:
-        return set()
+def _erase(con: duckdb.DuckDBPyConnection, places: Mapping[Place, str]) -> frozenset[str]:
+    """Remove readings and their traces; returns the parts of which nothing may be left."""
     hashes = {sha256: reason for (_, sha256), reason in places.items()}
     erased = [s for (s, _), reason in places.items() if reason == ERASED]
-    keys = [
-        key
-        for (key,) in con.execute(
-            "SELECT part_key FROM part WHERE study_uid IN (SELECT unnest(?))", [erased]
-        ).fetchall()
-    ]
-    for table in _OF_PART:
-        con.execute(f"DELETE FROM {table} WHERE part_key IN (SELECT unnest(?))", [keys])  # noqa: S608 - a constant
+    # Of readings too: a part that was withdrawn before may have findings.
+    rows = con.execute(
+        "SELECT part_key FROM part WHERE study_uid IN (SELECT unnest($studies))"
+        " UNION SELECT part_key FROM reading WHERE study_uid IN (SELECT unnest($studies))",
+        {"studies": erased},
+    ).fetchall()
+    keys = frozenset(key for (key,) in rows)
+    for table in _OF_PART if keys else ():
+        con.execute(f"DELETE FROM {table} WHERE part_key IN (SELECT unnest(?))", [list(keys)])  # noqa: S608 - a constant
     for reason in sorted(set(hashes.values())):
         some = [h for h, r in hashes.items() if r == reason]
         notes = _notes_about(con, some)
         con.execute("DELETE FROM reading WHERE sha256 IN (SELECT unnest(?))", [some])
         con.execute("DELETE FROM history WHERE sha256 IN (SELECT unnest(?))", [some])
         _erase_receipts(con, [*some, *notes], reason)
-    return studies
+    return keys
 
 
 def _notes_about(con: duckdb.DuckDBPyConnection, hashes: Sequence[str]) -> list[str]:

@@ -93,6 +93,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     in_place_of
         The receipt of the same bytes that this one, received earlier and committed later,
         took the role of: that one is the repetition now.
+    stored_at
+        When it came into the ledger; None if it was there before.
     """
 
     sha256: str
@@ -102,6 +104,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     part_keys: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     in_place_of: str | None = None
+    stored_at: datetime | None = None
 
 
 _ROLE_STATUS = {

@@ -19,6 +19,7 @@ from dose_lib.records import Decision
 from dose_lib.store.decision import decision_id
 from dose_lib.store.history import KIND as HISTORY
 from dose_lib.store.history import settle_history, studies_of_imports
+from dose_lib.store.journal import Applied, FormerName
 from dose_lib.store.making import Rules
 from dose_lib.store.studies import remake
 
@@ -109,8 +110,8 @@ def _column(
 
 def rename(
     con: duckdb.DuckDBPyConnection, studies: Sequence[str], rules: Rules, now: datetime
-) -> int:
-    """Make studies anew and write down what their parts were called; returns how many changed."""
+) -> list[FormerName]:
+    """Make studies anew and write down what their parts were called; returns what changed."""
     query = (
         "SELECT part_key, procedure_name, body_region, contrast FROM part"
         " WHERE study_uid IN (SELECT unnest(?))"
@@ -119,23 +120,32 @@ def rename(
     parts = [p for some in remake(con, studies, rules).values() for p in some]
     settle_history(con, studies)
     changed = [
-        [*before[p.part_key], now]
+        FormerName(
+            part_key=p.part_key,
+            procedure_name=before[p.part_key][1],
+            body_region=before[p.part_key][2],
+            contrast=before[p.part_key][3],
+            until=now,
+        )
         for p in parts
         if p.part_key in before
         and before[p.part_key][1:]
         != (p.procedure_name, p.body_region, None if p.contrast is None else p.contrast.value)
     ]
     if changed:
-        con.executemany("INSERT INTO former_name VALUES (?, ?, ?, ?, ?)", changed)
-    return len(changed)
+        rows = [msgspec.structs.astuple(name) for name in changed]
+        con.executemany("INSERT INTO former_name VALUES (?, ?, ?, ?, ?)", rows)
+    return changed
 
 
 def mark_applied(
     con: duckdb.DuckDBPyConnection, given: Iterable[Decision], n_parts: int, now: datetime
-) -> None:
+) -> list[Applied]:
     """Write down that stored parts obey these decisions."""
-    rows = [[decision_id(d), n_parts, now] for d in given]
+    made = [Applied(decision_id=decision_id(d), n_parts=n_parts, applied_at=now) for d in given]
+    rows = [msgspec.structs.astuple(one) for one in made]
     con.executemany("INSERT INTO applied_decision VALUES (?, ?, ?)", rows)
+    return made
 
 
 def in_batches(

@@ -16,7 +16,7 @@ from dose_lib.vault.groups import Forgotten
 
 Sizes = Mapping[str, Sequence[MeasuredSize]]
 
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [
         ("size_id", pa.string()),
         ("patient_key", pa.string()),
@@ -51,7 +51,7 @@ def add_sizes(
     ).fetchall()
     new = [s for key, s in asked.items() if (key,) not in set(rows)]
     if new:
-        con.register("incoming_rows", pa.Table.from_pylist([_row(s) for s in new], _SCHEMA))
+        con.register("incoming_rows", pa.Table.from_pylist([_row(s) for s in new], SCHEMA))
         try:
             con.execute("INSERT INTO patient_size BY NAME SELECT * FROM incoming_rows")
         finally:
@@ -59,22 +59,27 @@ def add_sizes(
     return new
 
 
-def sweep_sizes(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    """Remove old sizes of people who have no exam here."""
-    con.execute(
+def sweep_sizes(con: duckdb.DuckDBPyConnection, now: datetime) -> set[str]:
+    """Remove old sizes of people who have no exam here; returns their ids."""
+    gone = con.execute(
         "DELETE FROM patient_size WHERE received_at < ?"
         " AND patient_key NOT IN (SELECT patient_key FROM part WHERE patient_key IS NOT NULL)"
-        " AND patient_key NOT IN (SELECT patient_key FROM patient_alias)",
+        " AND patient_key NOT IN (SELECT patient_key FROM patient_alias) RETURNING size_id",
         [now - _KEPT_WITHOUT_EXAM],
-    )
+    ).fetchall()
+    return {size_id for (size_id,) in gone}
 
 
-def erase_sizes(con: duckdb.DuckDBPyConnection, gone: Forgotten) -> None:
-    """Remove the sizes of erased patients, up to the moment of their erasure."""
+def erase_sizes(con: duckdb.DuckDBPyConnection, gone: Forgotten) -> set[str]:
+    """Remove the sizes of erased patients, up to their erasure; returns their ids."""
+    found: set[str] = set()
     for key, until in gone.patients.items():
-        con.execute(
-            "DELETE FROM patient_size WHERE patient_key = ? AND received_at <= ?", [key, until]
-        )
+        rows = con.execute(
+            "DELETE FROM patient_size WHERE patient_key = ? AND received_at <= ? RETURNING size_id",
+            [key, until],
+        ).fetchall()
+        found |= {size_id for (size_id,) in rows}
+    return found
 
 
 def sizes_of(con: duckdb.DuckDBPyConnection, parts: Iterable[Part]) -> Sizes:

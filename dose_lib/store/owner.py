@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,16 +20,19 @@ from dose_lib.records import Decision, Finding, MeasuredSize, Part
 from dose_lib.settings import Settings
 from dose_lib.store import decision as decisions
 from dose_lib.store import findings as finding_rows
-from dose_lib.store import journal, naming, outside
+from dose_lib.store import naming, outside
 from dose_lib.store.engine import open_file
 from dose_lib.store.forgetting import forget
+from dose_lib.store.journal import Journals
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.making import Merge, Normalise, Rules, parts_of
 from dose_lib.store.marking import is_unmarked, mark_readings
 from dose_lib.store.migrate import migrate
 from dose_lib.store.part_tables import insert_rows
-from dose_lib.store.people import DECIDING, Gone, apply_aliases, people_decisions, what_is_gone
+from dose_lib.store.people import DECIDING, apply_aliases, people_decisions, what_is_gone
+from dose_lib.store.recall import Kept, forget_journaled, insert_new, recall, write_down_times
+from dose_lib.store.site_rules import default_merge, prepare, site_rules
 from dose_lib.store.studies import remake, settle
 from dose_lib.store.write import commit
 
@@ -63,10 +65,11 @@ class Store:
         settings: Settings,
         rules: Rules,
         clock: Clock,
-        path: Path,
+        path: Path | None,
     ) -> None:
         self.settings = settings
-        self.path = path
+        self.path = path or settings.store_file
+        self.journals = Journals(settings.journal_dir if path is None else None)
         self._con = con
         # Never runs anything itself, so that opening further cursors never waits for a write.
         self._readers = con.cursor()
@@ -100,7 +103,8 @@ class Store:
         clock
             Gives the time, with zone.
         path
-            Another file than the installation's store, such as one being rebuilt.
+            Another file than the installation's store, such as one being rebuilt; it has no
+            journals.
 
         Raises
         ------
@@ -116,13 +120,13 @@ class Store:
         try:
             file.chmod(0o600)
             migrate(con)
-            _prepare(con, settings)
+            prepare(con, settings)
             if normalise is None:
-                rules = site_rules(settings, con, merge or _default_merge())
+                rules = site_rules(settings, con, merge or default_merge())
             else:
-                rules = Rules(merge or _default_merge(), normalise)
-            store = cls(con, settings, rules, clock, file)
-            store._take_in_journal()
+                rules = Rules(merge or default_merge(), normalise)
+            store = cls(con, settings, rules, clock, path)
+            store._take_in_journals()
             store.renew_site()
         except BaseException:
             con.close()
@@ -131,11 +135,10 @@ class Store:
         store.apply_decisions()
         return store
 
-    def _take_in_journal(self) -> None:
-        """Append the decisions that only the journal knows, and apply all about people."""
-        known = journal.read(journal.journal_file(self.path))
+    def _take_in_journals(self) -> None:
+        """Take in what only the journals know, write down what they do not; forget who is gone."""
         with self._transaction():
-            decisions.append_decisions(self._con, known, self._clock())
+            recall(self._con, self.journals, self._clock(), self.path.parent)
             self._forget()
 
     def _mark_older_readings(self) -> None:
@@ -155,8 +158,12 @@ class Store:
         list of Outcome
             One for each, in the order of the batch.
         """
+        if not batch:
+            return []
         with self._lock:
-            return commit(self._con, batch, self._rules, self._clock()) if batch else []
+            outcomes = commit(self._con, batch, self._rules, self._clock())
+            write_down_times(self._con, self.journals, outcomes)
+            return outcomes
 
     def parts(self, part_keys: Sequence[str]) -> tuple[Part, ...]:
         """Exam parts as they stand, merged and normalised, by key; unknown keys give none.
@@ -171,14 +178,16 @@ class Store:
         """Write findings, each id once; returns those that are new, with their time."""
         with self._transaction():
             new = finding_rows.add_findings(self._con, findings, self._clock())
-            journal.append(journal.findings_file(self.path), new)
+            self.journals.findings.append(new)
         return new
 
     def add_sizes(self, sizes: Sequence[MeasuredSize]) -> int:
         """Keep sizes from outside, each once; returns how many studies were made anew by them."""
         with self._transaction():
             new = outside.add_sizes(self._con, sizes, self._rules.gone)
-            outside.sweep_sizes(self._con, self._clock())
+            swept = outside.sweep_sizes(self._con, self._clock())
+            self.journals.sizes.append(new)
+            forget_journaled(self.journals, size_ids=swept)
             if not new or self._rules.derive is None:
                 return 0
             studies = outside.studies_to_fill(self._con, new, self._rules.adult_age_y)
@@ -197,7 +206,7 @@ class Store:
             kept = decisions.append_decisions(self._con, checked, self._clock())
             if any(d.kind in DECIDING for d in kept):
                 self._forget()
-            journal.append(journal.journal_file(self.path), kept)
+            self.journals.decisions.append(kept)
         if any(d.kind in naming.KINDS or d.kind == "device_name" for d in kept):
             self._keep_to_names()
         return kept
@@ -237,19 +246,26 @@ class Store:
         changed = naming.in_batches(studies, self._rename, self._closing.is_set)
         if given and changed is not None:
             with self._transaction():
-                naming.mark_applied(self._con, given, changed, self._clock())
+                applied = naming.mark_applied(self._con, given, changed, self._clock())
+            self.journals.applied.append(applied)
         return changed
 
     def _rename(self, studies: Sequence[str]) -> int:
-        with self._transaction():
-            return naming.rename(self._con, studies, self._rules, self._clock())
+        with self._lock:
+            with self._transaction():
+                former = naming.rename(self._con, studies, self._rules, self._clock())
+            # After the commit: what was not renamed has no former name. Opening writes the rest.
+            self.journals.former_names.append(former)
+        return len(former)
 
     def _forget(self) -> None:
         """Apply decisions about people and retention, and keep to them from now on."""
         given = people_decisions(self._con)
         apply_aliases(self._con, given)
         self._rules = msgspec.structs.replace(self._rules, gone=what_is_gone(given))
-        settle(self._con, forget(self._con, self._rules), self._rules)
+        erased = forget(self._con, self._rules)
+        settle(self._con, erased.studies, self._rules)
+        forget_journaled(self.journals, erased.part_keys, erased.size_ids)
 
     def removed_raw(self, hashes: Sequence[str]) -> None:
         """Note that the bytes of these contents are gone (see table `raw_removal`)."""
@@ -263,6 +279,11 @@ class Store:
         if rows.num_rows:
             with self._transaction():
                 insert_rows(self._con, table, rows)
+
+    def remember(self, table: Kept, values: Iterable[msgspec.Struct]) -> None:
+        """Take in what journals tell of a table and it does not have (rebuild)."""
+        with self._transaction():
+            insert_new(self._con, table, values)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query, read on a connection of its own; for the owner's own use."""
@@ -355,43 +376,3 @@ class Store:
                 self._con.execute("ROLLBACK")
                 raise
             self._con.execute("COMMIT")
-
-
-def _prepare(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Make the views anew and write the settings they obey."""
-    con.execute("BEGIN")
-    con.execute(files("dose_lib.store").joinpath("views.sql").read_text(encoding="utf-8"))
-    con.execute("DELETE FROM site_setting")
-    con.execute(
-        "INSERT INTO site_setting VALUES ('show_operators', ?), ('site_name', ?), ('timezone', ?)",
-        [settings.show_operators, settings.site_name, settings.timezone],
-    )
-    con.execute("COMMIT")
-
-
-def _default_merge() -> Merge:
-    from dose_lib.dicom.merge import merge
-
-    return merge
-
-
-def site_rules(
-    settings: Settings,
-    con: duckdb.DuckDBPyConnection,
-    merge: Merge,
-    gone: Gone | None = None,
-) -> Rules:
-    """The site's steps by its files and by the decisions in the store."""
-    from dose_lib.derived import derive_part, dose_factors
-    from dose_lib.normalise import normalise_part, read_site
-
-    site = read_site(settings, naming.decisions_of(con, *naming.KINDS, "device_name"))
-    factors = dose_factors(settings.effective_dose_factors)
-    adult = settings.child_age_y
-    return Rules(
-        merge,
-        lambda part: normalise_part(part, site),
-        gone or Gone({}, {}),
-        lambda part, others: derive_part(part, others, factors=factors, adult_age_y=adult),
-        adult,
-    )

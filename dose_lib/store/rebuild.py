@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,20 @@ import pyarrow as pa
 from dose_lib.errors import StoreError, StoreInUseError
 from dose_lib.records import Decision, Finding
 from dose_lib.settings import Settings
-from dose_lib.store import journal
 from dose_lib.store.backup import put_in_place
 from dose_lib.store.base import LEDGER, SCHEMA, Base, incoming_of, is_replayable, settled_rows
+from dose_lib.store.decision import read_decisions
 from dose_lib.store.engine import open_file
+from dose_lib.store.journal import Journals
 from dose_lib.store.ledger import Incoming, Status
 from dose_lib.store.making import Merge, Normalise
 from dose_lib.store.owner import Store
+from dose_lib.store.recall import APPLIED, FORMER_NAMES, SIZES, stored_at, stored_lines
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 200
-# Tables that nothing else tells of.
+# What nothing but the former store and the journals tells of.
 _CARRIED = ("finding", "former_name", "raw_removal")
 
 
@@ -87,24 +89,35 @@ def rebuild(
     StoreError
         If the store cannot be made; the former one is untouched then.
     """
+    journals = Journals(settings.journal_dir)
+    is_older = journals.move_from(settings.store_file.parent)
     former = _Former.open(settings.store_file)
     fresh = settings.store_file.with_name("rebuild") / settings.store_file.name
     try:
         _remove(fresh)
         with Store.open(settings, merge=merge, normalise=normalise, path=fresh) as store:
             if former is not None:
-                store.decide(*former.decisions())
                 store.take_over("patient_size", former.rows("patient_size"))
-            store.decide(*journal.read(journal.journal_file(settings.store_file)))
-            replayed = _replay(store, settings, objects, former)
+                store.take_over("applied_decision", former.rows("applied_decision"))
+                store.decide(*former.decisions())
+            store.remember(SIZES, journals.sizes.read())
+            store.remember(APPLIED, journals.applied.read())
+            store.decide(*journals.decisions.read())
+            times = stored_at(journals.stored) | (former.stored_at() if former else {})
+            gone = former.erased() if former else set()
+            replayed = _replay(store, Base(settings), _timed(objects, times), gone)
             carried = _carry(store, former) if former is not None else 0
-            store.add_findings(_journaled(store, settings))
+            store.remember(FORMER_NAMES, journals.former_names.read())
+            store.add_findings(_journaled(store, journals, only_of_exams=is_older))
             counts = {s.value: n for s, n in store.counts().items()}
+            made = dict(store.sql("SELECT receipt_id, stored_at FROM object"))
             store.checkpoint()
     finally:
         if former is not None:
             former.close()
     kept = put_in_place(fresh, settings.store_file)
+    told = stored_at(journals.stored)
+    journals.stored.append(stored_lines((r, at) for r, at in made.items() if told.get(r) != at))
     _remove(fresh)
     fresh.parent.rmdir()
     return Rebuilt(replayed, carried, counts, kept)
@@ -112,30 +125,28 @@ def rebuild(
 
 def _remove(fresh: Path) -> None:
     wal = fresh.with_name(fresh.name + ".wal")
-    for file in (fresh, wal, journal.journal_file(fresh), journal.findings_file(fresh)):
+    for file in (fresh, wal):
         file.unlink(missing_ok=True)
 
 
-def _replay(
-    store: Store, settings: Settings, objects: Iterable[Incoming], former: _Former | None
-) -> int:
+def _timed(objects: Iterable[Incoming], times: Mapping[str, datetime]) -> Iterator[Incoming]:
+    """Objects with the time at which each was first stored."""
+    for one in objects:
+        at = one.stored_at or times.get(one.receipt_id)
+        yield msgspec.structs.replace(one, stored_at=at)
+
+
+def _replay(store: Store, base: Base, objects: Iterable[Incoming], gone: set[str]) -> int:
     """Commit in the order given; the ledger does not depend on it."""
-    known = former.stored_at() if former is not None else {}
-    gone = former.erased() if former is not None else set()
     replayed = 0
-    for rows in _batches(Base(settings).rows()):
+    for rows in _batches(base.rows()):
         # What was erased since is taken over from the former store.
         kept = [r for r in rows if r["sha256"] not in gone or not is_replayable(r)]
         replayed += _commit_rows(store, kept)
         gone |= {r["sha256"] for r in rows if r["status"] == Status.ERASED}
     # What was erased stays so, even if its bytes are still there.
     for batch in _batches(i for i in objects if i.sha256 not in gone):
-        store.commit(
-            [
-                msgspec.structs.replace(i, stored_at=i.stored_at or known.get(i.receipt_id))
-                for i in batch
-            ]
-        )
+        store.commit(batch)
         replayed += len(batch)
     return replayed
 
@@ -167,10 +178,12 @@ def _carry(store: Store, former: _Former) -> int:
     return len(missing)
 
 
-def _journaled(store: Store, settings: Settings) -> list[Finding]:
-    """Findings of the journal, but for those about exams that are no longer there."""
-    parts = {key for (key,) in store.sql("SELECT part_key FROM part")}
-    found = journal.read_findings(settings.store_file)
+def _journaled(store: Store, journals: Journals, *, only_of_exams: bool) -> list[Finding]:
+    """Findings of the journal; of an earlier version's without those of erased exams."""
+    found = journals.findings.read()
+    if not only_of_exams:
+        return found
+    parts = {key for (key,) in store.sql("SELECT part_key FROM reading")}
     return [f for f in found if f.part_key is None or f.part_key in parts]
 
 
@@ -210,19 +223,7 @@ class _Former:
 
     def decisions(self) -> list[Decision]:
         """Every decision it knows."""
-        rows = self._con.execute(
-            "SELECT kind, subject, payload, author, decided_at FROM decision ORDER BY decided_at"
-        ).fetchall()
-        return [
-            Decision(
-                kind=kind,
-                subject=subject,
-                payload=msgspec.json.decode(payload),
-                author=author,
-                decided_at=decided_at.astimezone(UTC),
-            )
-            for kind, subject, payload, author, decided_at in rows
-        ]
+        return read_decisions(self._con)
 
     def stored_at(self) -> dict[str, datetime]:
         """When each receipt was stored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 
 import duckdb
 import pyarrow as pa
@@ -65,7 +65,6 @@ def write_ledger(
     con: duckdb.DuckDBPyConnection,
     fresh: Mapping[str, Incoming],
     outcomes: Mapping[str, Outcome],
-    now: datetime,
 ) -> None:
     """Write the receipts of a batch with their outcomes."""
     rows = [
@@ -83,7 +82,7 @@ def write_ledger(
             "status": outcomes[receipt].status.value,
             "reason": outcomes[receipt].reason,
             "part_keys": outcomes[receipt].part_keys,
-            "stored_at": i.stored_at or now,
+            "stored_at": outcomes[receipt].stored_at,
         }
         for receipt, i in fresh.items()
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import duckdb
+import msgspec
 
 from dose_lib.records import Part
 from dose_lib.store.forgetting import is_nobodys, reason_to_forget, remove_raw, unlinked
@@ -77,7 +78,10 @@ def _commit(
     if readings or concerned:
         merged, out = merge_studies(con, readings, concerned, rules)
         finish(outcomes, fresh, merged, out)
-    write_ledger(con, fresh, outcomes, now)
+    for receipt, incoming in fresh.items():
+        at = incoming.stored_at or now
+        outcomes[receipt] = msgspec.structs.replace(outcomes[receipt], stored_at=at)
+    write_ledger(con, fresh, outcomes)
     return [outcomes[i.receipt_id] for i in batch]
 
 
