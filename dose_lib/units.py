@@ -9,17 +9,24 @@ never a guess.
 from __future__ import annotations
 
 import re
+from functools import cache
 from types import MappingProxyType
 
-_FOLD = re.compile(r"[\s.·*{}\[\]()^]")
-
-
+# Signs that separate or group, and say nothing; a minus before a digit is an exponent's.
+_FOLD = re.compile(r"[\s.·⋅∙•*×{}\[\]()^_]|-(?!\d)")
+_TIMES = re.compile(r"\s+x\s+", re.IGNORECASE)
+_TWICE = re.compile(r"\b([cdm]?m)\s*[.*·⋅×]\s*\1\b", re.IGNORECASE)  # cm.cm
+_WORDS = re.compile(r"micro|milli|centi|deci|grays?")
+_SHORT = {"micro": "u", "milli": "m", "centi": "c", "deci": "d", "gray": "gy", "grays": "gy"}
+_ANNOTATION = re.compile(r"\{[^{}]*\}")  # UCUM §12: means nothing, stands for 1 where alone
 _PLAIN = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3"})  # two signs for micro
 
 
 def fold_unit(unit: str) -> str:
     """A unit's text without dots, carets, braces and spaces, in lower case and plain letters."""
-    return _FOLD.sub("", unit).translate(_PLAIN).casefold()
+    plain = _TWICE.sub(r"\g<1>2", _TIMES.sub(".", unit))
+    folded = _FOLD.sub("", plain).translate(_PLAIN).casefold()
+    return _WORDS.sub(lambda found: _SHORT[found[0]], folded)
 
 
 def _table(rows: dict[str, dict[str, float]]) -> MappingProxyType[str, dict[str, float]]:
@@ -28,26 +35,61 @@ def _table(rows: dict[str, dict[str, float]]) -> MappingProxyType[str, dict[str,
     )
 
 
+# Powers of ten of the prefixes that arrive; the case of M (mega) is folded away, so it is none.
+_PREFIXES = {"": 0, "k": 3, "da": 1, "d": -1, "c": -2, "m": -3, "u": -6, "mc": -6, "n": -9}
+_LENGTHS = {"": 0, "d": -1, "c": -2, "m": -3}
+
+
+def _scaled(base: str, offset: int) -> dict[str, float]:
+    """A unit with every prefix; `offset` is the power of ten of the bare one."""
+    return {f"{p}{base}": float(f"1e{n + offset}") for p, n in _PREFIXES.items()}
+
+
+def _dose_by(base: str, power: int, offset: int) -> dict[str, float]:
+    """Gray by a length or an area, with every prefix of both."""
+    return {
+        f"{p}Gy.{q}{base}": float(f"1e{n + power * m + offset}")
+        for p, n in _PREFIXES.items()
+        for q, m in _LENGTHS.items()
+    }
+
+
+def _words(factor: float, *units: str) -> dict[str, float]:
+    return dict.fromkeys(units, factor)
+
+
+_SECONDS = {
+    **_words(1.0, "s", "sec", "secs", "second", "seconds"),
+    **_words(60.0, "min", "mins", "minute", "minutes"),
+    **_words(3600.0, "h", "hr", "hrs", "hour", "hours"),
+}
+_MILLISECONDS = ("ms", "msec", "msecs", "millisecond", "milliseconds")
+# What is counted, and how often a second: UCUM has them in braces, devices often without.
+_THINGS = (
+    *("event", "events", "X-Ray source", "X-Ray sources", "ratio", "pulse", "pulses", "frame"),
+    *("frames", "count", "counts", "image", "images", "exposure", "exposures", "units"),
+)
+_RATES = ("pulse", "pulses", "p", "frame", "frames", "f", "image", "images", "img", "imp")
+_A_SECOND = ("s", "sec", "second")
+
+
 # canonical unit -> {recorded unit: factor}. Sources: reference dicom_dose §1.6 (spellings seen
 # in real files), PS3.16 (units of each template row).
 _FACTORS = _table(
     {
-        "Gy.cm2": {
-            "Gy.m2": 1e4,
-            "dGy.cm2": 0.1,
-            "cGy.cm2": 1e-2,
-            "mGy.cm2": 1e-3,
-            "uGy.m2": 1e-2,
-            "mGy.m2": 10.0,
-        },
-        "mGy": {"Gy": 1e3, "dGy": 100.0, "cGy": 10.0, "uGy": 1e-3},
-        "mGy.cm": {"Gy.cm": 1e3},
-        "mSv": {"Sv": 1e3, "uSv": 1e-3},
-        "mA.s": {"uA.s": 1e-3, "A.s": 1e3},
+        "Gy.cm2": _dose_by("m2", 2, 4),
+        "mGy": _scaled("Gy", 3),
+        "mGy.cm": _dose_by("m", 1, 5),
+        "mSv": _scaled("Sv", 3),
+        "mA.s": {**_scaled("A.s", 3), "mA.ms": 1e-3},
         "mA": {"uA": 1e-3, "A": 1e3, "X-ray tube current in mA": 1.0},
         "kV": {"V": 1e-3, "kVp": 1.0},
-        "s": {"ms": 1e-3, "us": 1e-6, "min": 60.0, "h": 3600.0, "sec": 1.0, "seconds": 1.0},
-        "ms": {"s": 1e3, "us": 1e-3, "msec": 1.0},
+        "s": {**_SECONDS, **_words(1e-3, *_MILLISECONDS), "us": 1e-6},
+        "ms": {
+            **{unit: seconds * 1e3 for unit, seconds in _SECONDS.items()},
+            **_words(1.0, *_MILLISECONDS),
+            "us": 1e-3,
+        },
         "mm": {"cm": 10.0, "m": 1e3, "um": 1e-3, "dm": 100.0},
         "cm": {"mm": 0.1, "m": 100.0},
         "cm2": {"m2": 1e4, "mm2": 1e-2},
@@ -62,8 +104,11 @@ _FACTORS = _table(
         "a": {"year": 1.0, "years": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25},
         "h": {"min": 1 / 60, "s": 1 / 3600},
         "mL": {"cm3": 1.0, "cc": 1.0, "L": 1e3, "uL": 1e-3},
-        "Hz": {"{pulse}/s": 1.0, "{pulses}/s": 1.0, "/s": 1.0, "1/s": 1.0, "{frame}/s": 1.0},
-        "N": {"dN": 0.1, "daN": 10.0, "kN": 1e3},
+        "Hz": {
+            **_words(1.0, "/s", "1/s", "s-1", "pps", "fps"),
+            **{f"{thing}/{second}": 1.0 for thing in _RATES for second in _A_SECOND},
+        },
+        "N": {"dN": 0.1, "daN": 10.0, "kN": 1e3, **_words(9.80665, "kgf", "kp")},
         "kPa": {"Pa": 1e-3, "hPa": 0.1, "mm[Hg]": 0.133322387415},
         "%": {"percent": 1.0, "{ratio}%": 1.0},
         "mGy/mA.s": {"Gy/A.s": 1.0, "mGy/mAs": 1.0},
@@ -74,17 +119,8 @@ _FACTORS = _table(
         "keV": {"eV": 1e-3, "MeV": 1e3},
         "ns": {"us": 1e3, "ms": 1e6, "s": 1e9},
         "1": {
-            "no units": 1.0,
-            "": 1.0,
-            "{events}": 1.0,
-            "{event}": 1.0,
-            "{X-Ray sources}": 1.0,
-            "{ratio}": 1.0,
-            "{pulse}": 1.0,
-            "{pulses}": 1.0,
-            "{frames}": 1.0,
-            "{count}": 1.0,
-            "count": 1.0,
+            **_words(1.0, "", "no units", "no unit", "unitless", "none"),
+            **_words(1.0, *_THINGS),
         },
     }
 )
@@ -115,4 +151,19 @@ def factor(recorded: str, to: str) -> float | None:
     KeyError
         If `to` is no canonical unit: a mistake of the caller, not of the data.
     """
-    return _FACTORS[to].get(fold_unit(recorded))
+    known = _FACTORS[to]
+    found = known.get(fold_unit(recorded))
+    if found is None and "{" in recorded:
+        bare = _ANNOTATION.sub("", recorded)
+        found = known.get(fold_unit(bare)) if bare.strip() or to == "1" else None
+    return found
+
+
+def is_unit(recorded: str) -> bool:
+    """True for a unit code of any quantity, so that words beside it need not be asked."""
+    return fold_unit(recorded) in _known()
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(unit for row in _FACTORS.values() for unit in row)

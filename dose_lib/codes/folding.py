@@ -23,6 +23,16 @@ _SCHEMES = {
     "UCM": "UCUM",
     "LOINC": "LN",
     "DICOM": "DCM",
+    "DCMR": "DCM",
+    "SNM": "SRT",
+    "SNOMED": "SCT",
+    # Registered UIDs of the schemes (PS3.16 table 8-1), where one is sent for the designator.
+    "1.2.840.10008.2.16.4": "DCM",
+    "1.2.840.10008.6.1.1": "SRT",
+    "2.16.840.1.113883.6.96": "SCT",
+    "2.16.840.1.113883.6.1": "LN",
+    "2.16.840.1.113883.6.8": "UCUM",
+    "2.16.840.1.113883.6.86": "UMLS",
 }
 # "X or X compound" of the older CID 10006 and 10016 (all real reports with filters send these);
 # SNOMED CT has classes of their own for them, which is no difference for a filter or anode.
@@ -59,6 +69,9 @@ _UMLS = {
 }
 
 
+_NUMERIC = frozenset(("SRT", "SCT", "DCM"))
+
+
 @cache
 def _sct_of() -> dict[str, str]:
     text = files("dose_lib.codes").joinpath("srt_sct.csv").read_text(encoding="ascii")
@@ -78,6 +91,13 @@ def _by_value() -> dict[str, str]:
     for srt, sct in _sct_of().items():
         found.setdefault(srt, set()).add(f"SCT:{sct}")
     return {value: keys.pop() for value, keys in found.items() if len(keys) == 1}
+
+
+@cache
+def _dcm() -> frozenset[str]:
+    groups = (ct, estimate, nuclear, projection, report, values)
+    found = (one for group in groups for one in vars(group).values())
+    return frozenset(one.key for one in found if isinstance(one, Concept) and one.scheme == "DCM")
 
 
 @cache
@@ -107,7 +127,11 @@ def fold(value: str | None, scheme: str | None) -> str:
     name = _SCHEMES.get(name, name)
     if not name:
         return _by_value().get(value.upper(), f":{value}")
-    if name == "SRT" and (sct := _sct_of().get(value.upper())):
+    if name == "SRT" and value.isdigit():
+        # Codes of SNOMED-RT have letters: this one is of another scheme.
+        name = "DCM" if len(value) == 6 and f"DCM:{value}" in _dcm() else "SCT"
+    # Codes of DICOM and SNOMED CT are numbers: those with letters are of SNOMED-RT.
+    if name in _NUMERIC and (sct := _sct_of().get(value.upper())):
         return f"SCT:{sct}"
     if name == "SCT" and (now := _RENAMED_SCT.get(value)):
         return f"SCT:{now}"

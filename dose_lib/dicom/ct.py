@@ -19,6 +19,7 @@ from dose_lib.dicom.fields import (
     fields,
     numbers,
 )
+from dose_lib.dicom.nesting import leave
 from dose_lib.dicom.observers import PEOPLE, read_person, take_device
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields, Handlers, factor_of
@@ -158,19 +159,40 @@ _SSDE_RANK = {c.SSDE_BY_WATER_EQUIVALENT_DIAMETER.key: 0, c.SSDE_BY_MEAN_OVER_Z.
 class EventFields(Fields):
     """A CT event being read, with what is put together at its end."""
 
-    __slots__ = ("check", "sources", "ssde")
+    __slots__ = ("check", "loose", "sources", "ssde")
 
     def __init__(self, reading: Reading, prefix: str) -> None:
         super().__init__(reading, prefix)
         self.check = Fields(reading, f"{prefix}dose_check.")
         self.sources: list[CtSource] = []
+        self.loose: list[Node] = []
         self.ssde: list[Node] = []
 
 
 def _take_source(record: EventFields, node: Node) -> None:
+    if inner := node.containers(node.key):  # only the innermost are sources
+        for one in inner:
+            _take_source(record, one)
+        return
     below = Fields(record.reading, f"{record.prefix}sources[{len(record.sources)}].")
     below.read(node.children, SOURCE, {})
     record.sources.append(CtSource(ordinal=len(record.sources), **below.values))
+
+
+def _take_loose(record: EventFields, node: Node) -> None:
+    """What is said of a source outside of any container for one."""
+    record.loose.append(node)
+
+
+def _finish_sources(record: EventFields) -> None:
+    """The event's only source, where it has no container of its own."""
+    if record.loose and not record.sources:
+        below = Fields(record.reading, f"{record.prefix}sources[0].")
+        below.read(record.loose, SOURCE, {})
+        record.sources.append(CtSource(ordinal=0, **below.values))
+        return
+    for node in record.loose:
+        record.reading.keep_extra(node)
 
 
 def _take_effective_dose(record: EventFields, node: Node) -> None:
@@ -231,6 +253,8 @@ _SSDE_HANDLERS: Handlers = {
 _HANDLERS: Handlers = {
     **PEOPLE,
     **_SSDE_HANDLERS,
+    **dict.fromkeys(SOURCE, _take_loose),
+    c.CT_ACQUISITION.key: leave,
     c.CT_XRAY_SOURCE_PARAMETERS.key: _take_source,
     c.EFFECTIVE_DOSE.key: _take_effective_dose,
     c.DOSE_CHECK_ALERT_DETAILS.key: _take_alert,
@@ -247,6 +271,7 @@ def read_ct_event(reading: Reading, node: Node, position: int) -> CtEvent:
     record = EventFields(reading, f"events[{position}].")
     record.read(node.children, EVENT, _HANDLERS)
     _choose_ssde(record)
+    _finish_sources(record)
     values = record.values
     if record.check.values:
         values["dose_check"] = DoseCheck(**record.check.values)

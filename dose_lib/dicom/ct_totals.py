@@ -8,6 +8,7 @@ from typing import Any
 
 from dose_lib import codes as c
 from dose_lib.dicom.fields import PHANTOMS, Kind, Table, fields, numbers
+from dose_lib.dicom.nesting import leave
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields, Handlers, choose
 from dose_lib.dicom.sr import Node
@@ -73,6 +74,7 @@ def _take_total(record: Fields, node: Node) -> None:
 
 
 HANDLERS: Handlers = {
+    c.CT_ACQUISITION.key: leave,
     c.CT_DOSE_LENGTH_PRODUCT_SUB_TOTAL.key: _take_subtotal,
     c.CT_DOSE_LENGTH_PRODUCT_TOTAL.key: _take_total,
 }

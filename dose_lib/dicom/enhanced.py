@@ -17,14 +17,17 @@ from msgspec.structs import replace
 from dose_lib import codes as c
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.events import identify_events, in_order_of_start, wall_clock
+from dose_lib.dicom.nesting import nodes_of
 from dose_lib.dicom.part import Content
+from dose_lib.dicom.planes import LOOSE, read_planes
 from dose_lib.dicom.projection import read_xray_event
 from dose_lib.dicom.projection_report import (
+    EVENT_MARKS,
     choose_modality,
     part_mg_mode,
     reported_procedure,
 )
-from dose_lib.dicom.projection_totals import complete_totals, read_plane
+from dose_lib.dicom.projection_totals import complete_totals
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields
 from dose_lib.dicom.report import read_root
@@ -44,21 +47,18 @@ _APART = (
 def read_enhanced_report(reading: Reading, sheet: Sheet) -> Content:
     """Enhanced X-ray radiation dose (TID 10040)."""
     root = sheet.root
-    values = read_root(reading, root, _APART)
+    values = read_root(reading, root, _APART, LOOSE)
     reported = reported_procedure(root)
-    found = {key: root.containers(key) for key in _APART}
+    summaries = nodes_of(reading, root, c.IRRADIATION_EVENT_SUMMARY_DATA.key, EVENT_MARKS)
     is_mammography = reported == c.MAMMOGRAPHY.key
-    nodes = in_order_of_start(found[c.IRRADIATION_EVENT_SUMMARY_DATA.key])
+    nodes = in_order_of_start(summaries)
     events = [
         read_xray_event(reading, node, place, is_mammography=is_mammography)
         for place, node in enumerate(nodes)
     ]
     events = identify_events(reading, events, stand_in_uid(sheet.head))
-    events = _with_details(reading, events, found[c.IRRADIATION_DETAILS.key])
-    planes = [
-        read_plane(reading, node, place)
-        for place, node in enumerate(found[c.ACCUMULATED_DOSE_DATA.key])
-    ]
+    events = _with_details(reading, events, root.containers(c.IRRADIATION_DETAILS.key))
+    planes = read_planes(reading, root, c.ACCUMULATED_DOSE_DATA.key, events)
     modality = choose_modality(reading, sheet, reported, events)
     if modality is Modality.MG:
         values["mg_mode"] = part_mg_mode(events)

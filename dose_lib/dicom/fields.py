@@ -90,6 +90,32 @@ SIDES = {
     c.UNILATERAL.key: Laterality.UNILATERAL,
 }
 
+# Words of consoles for the values of closed sets, folded: asked where the code is none.
+OTHER_WORDS: Mapping[object, tuple[str, ...]] = {
+    CtAcquisitionType.SPIRAL: ("spiral", "helical", "helix", "spirale", "volume"),
+    CtAcquisitionType.SEQUENCED: ("sequenced", "sequence", "sequential", "axial", "sequenz"),
+    CtAcquisitionType.CONSTANT_ANGLE: (
+        *("constantangle", "localizer", "localiser", "scout", "topogram", "surview"),
+        *("scanogram", "scanoscope", "scoutview"),
+    ),
+    CtAcquisitionType.STATIONARY: ("stationary",),
+    CtAcquisitionType.FREE: ("free",),
+    CtAcquisitionType.CONE_BEAM: ("conebeam", "cbct"),
+    XRayEventType.FLUOROSCOPY: ("fluoro",),
+    XRayEventType.STATIONARY: ("stationary",),
+    XRayEventType.STEPPING: ("stepping",),
+    XRayEventType.ROTATIONAL: ("rotational",),
+    Phantom.HEAD_16CM: ("head", "head16cm", "16cm", "headphantom", "headphantom16cm", "iechead"),
+    Phantom.BODY_32CM: ("body", "body32cm", "32cm", "bodyphantom", "bodyphantom32cm", "iecbody"),
+    Plane.SINGLE: ("single",),
+    Plane.A: ("a", "frontal"),
+    Plane.B: ("b", "lateral"),
+    Plane.ALL: ("all",),
+    Laterality.LEFT: ("l",),
+    Laterality.RIGHT: ("r",),
+    Laterality.BOTH: ("b", "both"),
+}
+
 # Repeated and rejected acquisitions stand alike in TID 10003, 10013 and 10042.
 REPEATS: Table = {
     **choice("is_repeated", c.IS_REPEATED_ACQUISITION, YES_NO),

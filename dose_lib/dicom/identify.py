@@ -236,7 +236,8 @@ def choose_report(head: ObjectHead, root: Node, template: str | None) -> tuple[R
     if template in (Report.NUCLEAR, Report.PATIENT, Report.ENHANCED):
         return Report(template), False
     for node in root.walk():
-        if found := _CONTENT.get(node.key):
+        # Words alone do not make a report of any other kind one of dose.
+        if (found := _CONTENT.get(node.key)) and node.rule is None:
             return found, True
     title = root.name.meaning or root.name.value or "without a title"
     raise NoDoseError(f"a structured report that is no dose report ({title})")

@@ -69,6 +69,19 @@ KINDS = {
     "recognised_by_content": Kind(
         _INFO, "Neither class, title nor template but the content shows a dose report."
     ),
+    "nested_containers": Kind(
+        _INFO, "Containers of one kind stand within each other; each is read on its own."
+    ),
+    "event_repeated": Kind(
+        _INFO, "An event stands in the report twice, and its totals count it once; so do we."
+    ),
+    "total_repeated": Kind(
+        _INFO, "The totals of one plane stand in the report twice; they are counted once."
+    ),
+    "totals_chosen": Kind(
+        _WARNING, "Several containers state the exam's totals; those that fit its events count."
+    ),
+    "totals_outside": Kind(_INFO, "The totals stand in no container of their own."),
     "several_templates": Kind(
         _INFO, "The report holds several templates; each is an exam part of its own."
     ),

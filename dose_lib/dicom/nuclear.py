@@ -8,6 +8,7 @@ from typing import Any
 from dose_lib import codes as c
 from dose_lib.dicom.events import take_comment
 from dose_lib.dicom.fields import SIDES, Kind, Table, choice, fields, numbers
+from dose_lib.dicom.nesting import leave, nodes_of
 from dose_lib.dicom.nuclides import NUCLIDES
 from dose_lib.dicom.observers import OBSERVER_DEVICE, read_person
 from dose_lib.dicom.part import Content
@@ -127,6 +128,7 @@ def _hide(name: str, table: Table) -> Any:
 
 _HANDLERS: Handlers = {
     **dict.fromkeys(_MEASURED, _take_measured),
+    c.RADIOPHARMACEUTICAL_ADMINISTRATION.key: leave,
     c.ORGAN_DOSE_INFORMATION.key: _take_organ,
     c.EFFECTIVE_DOSE.key: _take_effective,
     c.PERSON_NAME.key: _take_person,
@@ -179,7 +181,8 @@ def read_nuclear_report(reading: Reading, sheet: Sheet) -> Content:
     root = sheet.root
     apart = (c.RADIOPHARMACEUTICAL_ADMINISTRATION.key, c.PATIENT_CHARACTERISTICS.key)
     values = read_root(reading, root, apart)
-    nodes = root.containers(c.RADIOPHARMACEUTICAL_ADMINISTRATION.key)
+    own = (c.ADMINISTRATION_EVENT_UID.key, c.ADMINISTERED_ACTIVITY.key)
+    nodes = nodes_of(reading, root, c.RADIOPHARMACEUTICAL_ADMINISTRATION.key, own)
     given = tuple(read_administration(reading, node, place) for place, node in enumerate(nodes))
     values["administrations"] = given
     starts = [a.started_at for a in given if a.started_at is not None]

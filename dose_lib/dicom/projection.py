@@ -10,6 +10,7 @@ from dose_lib import codes as c
 from dose_lib.dicom.comments import UnsafeXmlError, XmlComment, parse_xml_comment
 from dose_lib.dicom.events import take_repeat
 from dose_lib.dicom.fields import SIDES, Field
+from dose_lib.dicom.nesting import leave
 from dose_lib.dicom.observers import PEOPLE, read_device
 from dose_lib.dicom.projection_fields import EVENT, FILTER, PULSES, STAND_INS
 from dose_lib.dicom.reading import Reading
@@ -155,6 +156,8 @@ def read_comment(record: Fields, node: Node) -> XmlComment | None:
 
 _HANDLERS: Handlers = {
     **PEOPLE,
+    c.IRRADIATION_EVENT_XRAY_DATA.key: leave,
+    c.IRRADIATION_EVENT_SUMMARY_DATA.key: leave,
     **dict.fromkeys(PULSES, _take_pulse),
     **dict.fromkeys(STAND_INS, _take_stand_in),
     **dict.fromkeys(_WEDGES, _take_wedge),

@@ -8,9 +8,11 @@ from dose_lib import codes as c
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.dialects import modality_of
 from dose_lib.dicom.events import identify_events, in_order_of_start
+from dose_lib.dicom.nesting import nodes_of
 from dose_lib.dicom.part import Content
+from dose_lib.dicom.planes import LOOSE, read_planes
 from dose_lib.dicom.projection import read_xray_event
-from dose_lib.dicom.projection_totals import complete_totals, read_plane
+from dose_lib.dicom.projection_totals import complete_totals
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.report import read_root
 from dose_lib.dicom.sheet import Sheet, kind_of, stand_in_uid
@@ -22,6 +24,8 @@ APART = (
     c.IRRADIATION_EVENT_XRAY_DATA.key,
     c.PATIENT_CHARACTERISTICS.key,
 )
+# What makes an event of a container that holds others: a UID of its own.
+EVENT_MARKS = (c.IRRADIATION_EVENT_UID.key,)
 _MOVING = (XRayEventType.FLUOROSCOPY, XRayEventType.STEPPING, XRayEventType.ROTATIONAL)
 _BY_PROCEDURE = {
     c.MAMMOGRAPHY.key: Modality.MG,
@@ -35,16 +39,16 @@ _BY_PROCEDURE = {
 def read_projection_report(reading: Reading, sheet: Sheet) -> Content:
     """Projection X-ray radiation dose (TID 10001)."""
     root = sheet.root
-    values = read_root(reading, root, APART)
+    values = read_root(reading, root, APART, LOOSE)
     reported = reported_procedure(root)
     is_mammography = reported == c.MAMMOGRAPHY.key
-    nodes = root.containers(c.IRRADIATION_EVENT_XRAY_DATA.key)
+    nodes = nodes_of(reading, root, c.IRRADIATION_EVENT_XRAY_DATA.key, EVENT_MARKS)
     events = [
         read_xray_event(reading, node, place, is_mammography=is_mammography)
         for place, node in enumerate(in_order_of_start(nodes))
     ]
     events = identify_events(reading, events, stand_in_uid(sheet.head))
-    planes = [read_plane(reading, node, place) for place, node in enumerate(_accumulated(root))]
+    planes = read_planes(reading, root, c.ACCUMULATED_XRAY_DOSE_DATA.key, events)
     modality = choose_modality(reading, sheet, reported, events)
     if modality is Modality.MG:
         values["mg_mode"] = part_mg_mode(events)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from dose_lib import codes as c
 from dose_lib.dicom.ct_totals import compare_total, exact_sum
 from dose_lib.dicom.fields import PLANES, SIDES, Kind, Table, choice, fields, numbers
+from dose_lib.dicom.nesting import leave
 from dose_lib.dicom.observers import take_device
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields, Handlers, choose
@@ -68,6 +69,7 @@ _AGD = {
     Laterality.BOTH: "agd_both_mgy",
     None: "agd_both_mgy",
 }
+AGD = c.ACCUMULATED_AGD.key
 # Totals that are the sum of the planes' (DESIGN §4); the air kerma's is no skin dose.
 SUMMED = (
     "kap_gy_cm2",
@@ -119,6 +121,10 @@ def _take_fiducial(record: Fields, node: Node) -> None:
 
 
 HANDLERS: Handlers = {
+    c.ACCUMULATED_XRAY_DOSE_DATA.key: leave,
+    c.ACCUMULATED_DOSE_DATA.key: leave,
+    c.IRRADIATION_EVENT_XRAY_DATA.key: leave,
+    c.IRRADIATION_EVENT_SUMMARY_DATA.key: leave,
     c.CALIBRATION.key: _take_calibration,
     c.ACCUMULATED_AGD.key: _take_agd,
     c.REFERENCE_POINT_DEFINITION.key: take_reference_point,
@@ -127,10 +133,11 @@ HANDLERS: Handlers = {
 }
 
 
-def read_plane(reading: Reading, node: Node, position: int) -> TotalsPlane:
-    """Accumulated dose of one plane or source (113702, 130500)."""
+def read_plane(reading: Reading, nodes: Sequence[Node], position: int) -> TotalsPlane:
+    """Accumulated dose of one plane or source (113702, 130500), of one container or several."""
     record = Fields(reading, f"totals.planes[{position}].")
-    record.read(node.children, PLANE, HANDLERS)
+    for node in nodes:
+        record.read(node.children, PLANE, HANDLERS)
     values = record.values
     calibrations = values.pop("_calibrations", [])
     for name in _CALIBRATION_LISTS:

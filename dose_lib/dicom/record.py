@@ -10,7 +10,7 @@ from typing import Any
 
 from dose_lib import codes as c
 from dose_lib import units
-from dose_lib.dicom.fields import Field, Kind
+from dose_lib.dicom.fields import OTHER_WORDS, Field, Kind
 from dose_lib.dicom.reading import Reading, shown_code
 from dose_lib.dicom.sr import Node
 from dose_lib.dicom.text import read_datetime, read_numbers
@@ -19,6 +19,7 @@ from dose_lib.records import Code, Provenance
 # Where the template has a row of each kind (TID 10012, 10022, 10023).
 _CODE_OR_TEXT = {c.REFERENCE_AUTHORITY.key}
 
+_WITH_UNIT = re.compile(r"\s*([-+.\d][-+.,\deE]*?)\s*([^\W\d_].{0,19})", re.DOTALL)
 MOST = 2**31 - 1  # the largest count that is believed, and that a column holds
 
 _factors: dict[tuple[str, str], float | None] = {}
@@ -140,7 +141,7 @@ class Fields:
 
     def numbers(self, node: Node, unit: str) -> tuple[tuple[float, ...], float | None] | None:
         """Numbers of a content item in `unit`; None with an issue where there are none."""
-        values = self.plain_numbers(node)
+        values = self.plain_numbers(node, unit)
         if not values or node.unit is None:
             if values:
                 self.reading.note("unit_missing", node.path, node.value)
@@ -154,8 +155,12 @@ class Fields:
         # A double holds 15 digits; the product's last bits are noise of the conversion.
         return tuple(float(f"{v * factor:.15g}") for v in values), factor
 
-    def plain_numbers(self, node: Node) -> tuple[float, ...]:
-        """Numbers of a content item as sent; empty with an issue where there are none."""
+    def plain_numbers(self, node: Node, unit: str | None = None) -> tuple[float, ...]:
+        """Numbers of a content item as sent; empty with an issue where there are none.
+
+        A unit in the text itself is taken off, if one of the quantity `unit` and not
+        another one than the item names; an item that names none gets it.
+        """
         node.is_taken = True
         text = node.value
         if not text:
@@ -163,6 +168,11 @@ class Fields:
             self.reading.note("no_value", node.path, seen)
             return ()
         values, is_legal = read_numbers(text)
+        if not values and unit is not None and (own := _WITH_UNIT.fullmatch(text)):
+            named = factor_of(node.unit or own[2], unit)
+            if named is not None and factor_of(own[2], unit) == named:
+                node.unit = node.unit or own[2]
+                values, is_legal = read_numbers(own[1])[0], False
         if not values:
             self.reading.note("unreadable_number", node.path, text)
         elif not is_legal:
@@ -253,7 +263,8 @@ def _words(node: Node) -> str:
 @cache
 def _choices_by_meaning(choices: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     known = {v.key: v.meaning for v in vars(c).values() if isinstance(v, c.Concept)}
-    return {fold_meaning(known[key]): value for key, value in choices if key in known}
+    found = {word: value for _, value in choices for word in OTHER_WORDS.get(value, ())}
+    return found | {fold_meaning(known[key]): value for key, value in choices if key in known}
 
 
 def fold_meaning(meaning: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from dose_lib import codes as c
@@ -10,6 +10,7 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.elements import DataSet
 from dose_lib.dicom.events import take_comment
 from dose_lib.dicom.fields import YES_NO, Kind, Table, choice, fields
+from dose_lib.dicom.nesting import leave
 from dose_lib.dicom.observers import OBSERVER_DEVICE, read_person, take_device
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields, Handlers
@@ -30,6 +31,11 @@ ROOT: Table = {
     **choice("has_source_data", c.XRAY_SOURCE_DATA_AVAILABLE, YES_NO),
     **choice("has_mechanical_data", c.XRAY_MECHANICAL_DATA_AVAILABLE, YES_NO),
 }
+TOTALS = (
+    c.CT_ACCUMULATED_DOSE_DATA.key,
+    c.ACCUMULATED_XRAY_DOSE_DATA.key,
+    c.ACCUMULATED_DOSE_DATA.key,
+)
 _SCOPE_UIDS = {
     c.STUDY_INSTANCE_UID.key,
     c.PERFORMED_STEP_UID.key,
@@ -64,10 +70,6 @@ def _take_dose_image(record: Fields, node: Node) -> None:
     record.values["_dose_images"] = (*old, *node.references)
 
 
-def _leave(record: Fields, node: Node) -> None:
-    """What other readers take."""
-
-
 _HANDLERS: Handlers = {
     c.SCOPE_OF_ACCUMULATION.key: _take_scope,
     c.PERSON_NAME.key: _take_person,
@@ -77,18 +79,24 @@ _HANDLERS: Handlers = {
 }
 
 
-def read_root(reading: Reading, root: Node, apart: Iterable[str]) -> dict[str, Any]:
+def read_root(
+    reading: Reading, root: Node, apart: Collection[str], loose: Collection[str] = ()
+) -> dict[str, Any]:
     """Values of the report's root, by name of `Part`.
 
     Parameters
     ----------
     apart
         Keys of the containers that other readers take: events, accumulated doses.
+    loose
+        Keys of totals, which other readers take where the report has no container for them.
     """
     record = Fields(reading)
     skipped = set(OBSERVER_DEVICE) - {c.DEVICE_ROLE_IN_PROCEDURE.key}
     # Some makers put containers of their own around what other readers take.
-    handlers = {**_HANDLERS, **dict.fromkeys(apart, _leave)}
+    handlers = {**_HANDLERS, **dict.fromkeys(apart, leave)}
+    if not any(root.containers(key) for key in TOTALS if key in apart):
+        handlers |= dict.fromkeys(loose, leave)
     for node in root.children:
         if node.key in skipped or node.is_taken:
             continue

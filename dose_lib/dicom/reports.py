@@ -8,8 +8,7 @@ from typing import Any
 from dose_lib import codes as c
 from dose_lib.dicom.arcadis import read_arcadis_report
 from dose_lib.dicom.ct import read_ct_event
-from dose_lib.dicom.ct_totals import HANDLERS as CT_TOTAL_HANDLERS
-from dose_lib.dicom.ct_totals import STATED as CT_STATED
+from dose_lib.dicom.ct_stated import LOOSE, read_stated
 from dose_lib.dicom.ct_totals import complete_ct_totals
 from dose_lib.dicom.dialects import Maker, correct_tree
 from dose_lib.dicom.elements import DataSet
@@ -17,13 +16,13 @@ from dose_lib.dicom.enhanced import read_enhanced_report
 from dose_lib.dicom.estimates import read_estimate_report
 from dose_lib.dicom.events import identify_events, in_order_of_start
 from dose_lib.dicom.identify import ObjectHead, Report, choose_report
+from dose_lib.dicom.nesting import nodes_of, without_repeats
 from dose_lib.dicom.nuclear import read_nuclear_report
 from dose_lib.dicom.observers import read_observers
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.patient import read_characteristics
 from dose_lib.dicom.projection_report import read_projection_report
 from dose_lib.dicom.reading import Reading
-from dose_lib.dicom.record import Fields
 from dose_lib.dicom.report import read_root, template_of
 from dose_lib.dicom.sheet import Sheet, kind_of, stand_in_uid
 from dose_lib.dicom.sr import Node, read_tree
@@ -53,10 +52,10 @@ def read_report(
         head.manufacturer or _observed(root, c.DEVICE_OBSERVER_MANUFACTURER.key),
         head.model or _observed(root, c.DEVICE_OBSERVER_MODEL_NAME.key),
     )
+    correct_tree(reading, root, maker)
     report, by_content = choose_report(head, root, template)
     if by_content:
         reading.note("recognised_by_content", None, head.sop_class)
-    correct_tree(reading, root, maker)
     held = templates_in(root, report)
     report = only or held[0]
     if len(held) > 1:
@@ -113,13 +112,15 @@ _CT_APART = (
 def read_ct_report(reading: Reading, sheet: Sheet) -> Content:
     """CT radiation dose (TID 10011)."""
     root = sheet.root
-    values: dict[str, Any] = read_root(reading, root, _CT_APART)
-    nodes = in_order_of_start(root.containers(c.CT_ACQUISITION.key))
+    nodes = nodes_of(reading, root, c.CT_ACQUISITION.key, (c.IRRADIATION_EVENT_UID.key,))
+    values: dict[str, Any] = read_root(reading, root, _CT_APART, LOOSE)
+    stated = read_stated(reading, root, nodes)
+    nodes = without_repeats(
+        reading, nodes, stated.values.get("n_events"), stated.values.get("dlp_total_mgy_cm")
+    )
+    nodes = in_order_of_start(nodes)
     events = [read_ct_event(reading, node, place) for place, node in enumerate(nodes)]
     events = identify_events(reading, events, stand_in_uid(sheet.head))
-    stated = Fields(reading, "totals.")
-    for node in root.containers(c.CT_ACCUMULATED_DOSE_DATA.key):
-        stated.read(node.children, CT_STATED, CT_TOTAL_HANDLERS)
     if "comment" in stated.values:
         values.setdefault("comment", stated.values.pop("comment"))
     return Content(

@@ -17,6 +17,7 @@ from dose_lib.dicom.elements import DataSet, Span, most_items
 from dose_lib.dicom.text import decode
 from dose_lib.errors import ReadError
 from dose_lib.records.source import Code
+from dose_lib.units import is_unit
 
 # A code as sent with its folded key (empty where the item is empty).
 Coded = tuple[str, Code]
@@ -232,17 +233,32 @@ class TreeReader:
             if found is None:
                 found = self._measured[raw] = self._read_measured(span)
             node.value, node.unit = found
+        elif t.NumericValue in spans or t.FloatingPointValue in spans:
+            node.value, node.unit = self._read_value(DataSet(self.source, spans, self.codecs))
         if t.NumericValueQualifierCodeSequence in spans:
             node.coded = self._code(spans[t.NumericValueQualifierCodeSequence])
 
     def _read_measured(self, span: Span) -> Measured:
         source = self.source
-        for first, last in source.items(span[1], span[2], 1):
-            spans = source.spans(first, last, 1)
-            unit = self._code(spans.get(t.MeasurementUnitsCodeSequence))[1]
-            # Several items would be several values of one concept: not allowed (PS3.3 C.18.1).
-            return self._text(spans.get(t.NumericValue)) or "", unit.value or unit.meaning
-        return "", None
+        found = [
+            self._read_value(DataSet(source, source.spans(first, last, 1), self.codecs))
+            for first, last in source.items(span[1], span[2], 1)
+        ]
+        if not found:
+            return "", None
+        # One value has one item (PS3.3 C.18.1); several in one unit are values in order.
+        unit = found[0][1]
+        return "\\".join(value for value, its_unit in found if its_unit == unit), unit
+
+    def _read_value(self, item: DataSet) -> Measured:
+        value = item.shown(t.NumericValue) if t.NumericValue in item else ""
+        if not value and t.FloatingPointValue in item:
+            value = item.shown(t.FloatingPointValue)
+        unit = self._code(item.spans.get(t.MeasurementUnitsCodeSequence))[1]
+        for word in (unit.value, unit.meaning):
+            if word and is_unit(word):
+                return value, word
+        return value, unit.value or unit.meaning
 
     def _take_other(self, node: Node, spans: dict[int, Span]) -> None:
         for tag in _TEXT_VALUES:

@@ -154,7 +154,11 @@ def clean(text: str | None) -> str | None:
 
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+\.\d+")
+_DECIMAL_COMMA = re.compile(r"[-+]?(\d+),(\d+)(?:[eE][-+]?\d+)?")
+# 1,234.5 and 1.234,5 and 1,234: one number or two, or a thousand times as much.
+_UNCLEAR = re.compile(
+    r"[-+]?(?:\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?:,\d{3})+)"
+)
 # A number within words, for patterns: `DLP=769.67`.
 PLAIN_NUMBER = r"(\d{1,9}(?:\.\d{1,15})?)(?!\d)"
 # No quantity of radiology is larger or, unless 0, smaller in any unit; sums, squares and
@@ -172,8 +176,9 @@ def read_numbers(text: str) -> tuple[tuple[float, ...], bool]:
 
     Several values are separated by backslashes. Slashes and commas between numbers
     ("10.50/ 15.00", "0.94,0.194") separate as well, a single comma between digits is a
-    decimal comma ("0,94"); both make the text illegal, as does anything else beside
-    numbers, which gives no number at all.
+    decimal comma ("0,94", "1,5E-05"); both make the text illegal, as does anything else
+    beside numbers, and what may be a separator of thousands ("1,234"): these give no number
+    at all.
 
     Parameters
     ----------
@@ -200,17 +205,22 @@ def _read_many(text: str) -> tuple[tuple[float, ...], bool]:
     text = text.strip(" \0")
     if not text:
         return (), True
-    is_legal = not re.search(r"[/,;]", text)
-    if re.fullmatch(r"[-+]?\d+,\d+", text):
-        text = text.replace(",", ".")
-    if _THOUSANDS.fullmatch(text):
-        return (), False  # 1,234.5 is one number or two
-    parts = [p.strip() for p in re.split(r"[\\/,;]", text)]
-    parts = [p for p in parts if p]
-    if not all(_NUMBER.fullmatch(p) for p in parts):
+    values = [part for part in (p.strip() for p in text.split("\\")) if part]
+    found = [number for value in values for number in _split(value)]
+    if not all(_NUMBER.fullmatch(part) for part in found):
         return (), False
-    numbers = tuple(map(float, parts))
+    numbers = tuple(map(float, found))
+    is_legal = not re.search(r"[/,;]", text)
     return (numbers, is_legal) if all(map(is_number, numbers)) else ((), False)
+
+
+def _split(value: str) -> list[str]:
+    """The numbers of one value, as texts; the value itself where they are unclear."""
+    if _UNCLEAR.fullmatch(value):
+        return [value]
+    if _DECIMAL_COMMA.fullmatch(value):
+        return [value.replace(",", ".")]
+    return [part for part in (p.strip() for p in re.split(r"[/,;]", value)) if part]
 
 
 def read_date(text: str | None) -> date | None:
@@ -254,6 +264,23 @@ def read_zone(text: str | None) -> timezone | None:
     return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
 
 
+_ISO = re.compile(r"(\d{4})([-./])(\d\d)\2(\d\d)(?:[ T]+(\d.*))?$")
+_GERMAN = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?: +(\d.*))?$")
+
+
+def _as_digits(text: str) -> str:
+    """DT form of other ways to write a time: ISO 8601, day.month.year; else the text itself."""
+    if len(text) > 8 and text[8] == "T":
+        text = text[:8] + text[9:]
+    if text.endswith("Z"):
+        text = text[:-1] + "+0000"
+    if found := _ISO.match(text):
+        return f"{found[1]}{found[3]}{found[4]}{found[5] or ''}"
+    if found := _GERMAN.match(text):
+        return f"{found[3]}{found[2]}{found[1]}{found[4] or ''}"
+    return text
+
+
 @lru_cache(maxsize=4096)
 def read_datetime(text: str | None, zone: timezone | None = None) -> datetime | None:
     """Date and time of DT form (`20240131093000.25+0100`); None if there is no full date.
@@ -265,7 +292,7 @@ def read_datetime(text: str | None, zone: timezone | None = None) -> datetime | 
     zone
         Zone of the object, used where the value names none.
     """
-    text = (text or "").strip()
+    text = _as_digits((text or "").strip())
     offset = re.search(r"[+-]\d\d:?\d\d$", text)
     # "2016-05" ends like an offset; a zone needs a full date before it.
     if offset and len(text[: offset.start()]) >= 8:

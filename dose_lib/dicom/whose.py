@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from io import BytesIO
-
-from pydicom import Dataset
-from pydicom.filereader import read_partial
+from typing import TYPE_CHECKING
 
 from dose_lib import keys
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.encoding import open_bytes
 from dose_lib.dicom.identity import read_identity
 from dose_lib.errors import DoseError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 def patient_key_of(data: bytes, site_key: bytes) -> str | None:
@@ -40,6 +41,8 @@ def patient_key_of(data: bytes, site_key: bytes) -> str | None:
 
 def _from_beginning(data: bytes) -> tuple[str | None, str | None]:
     """Patient ID and issuer, as far as an object can be read before its damage."""
+    from pydicom.filereader import read_partial
+
     try:
         header: Dataset = read_partial(
             BytesIO(data), stop_when=lambda tag, _vr, _n: tag > t.IssuerOfPatientID, force=True

@@ -248,6 +248,10 @@ def _() -> None:
     other = b.coded(c.CTDI_W_PHANTOM_TYPE, ("113999", "DCM", "A phantom of our own"))
     event, part = ct(b.container(c.CT_DOSE, b.num(c.MEAN_CTDI_VOL, "60", "mGy"), other))
     assert event.phantom is None and "unknown_code" in codes_of(part)
+    scout = b.coded(c.CT_ACQUISITION_TYPE, ("SCOUT", "99X", "Scout"))
+    (scan,) = read(b.ct_report(b.container(c.CT_ACQUISITION, scout)))[0].events
+    assert isinstance(scan, CtEvent)
+    assert scan.acquisition_type is CtAcquisitionType.CONSTANT_ANGLE
     side = b.coded(c.LATERALITY, ("L", "99X", "Left breast"), rel="HAS CONCEPT MOD")
     agd = b.num(c.ACCUMULATED_AGD, "1.5", "mGy", side)
     part, _ = read(b.xray_report(b.plane(agd), kind=c.MAMMOGRAPHY))
@@ -266,7 +270,12 @@ def _() -> None:
 def _() -> None:
     event, part = ct(b.num(c.DLP, "1,234.5", "mGy.cm"))
     assert event.dlp_mgy_cm is None and "unreadable_number" in codes_of(part)
-    assert ct(b.num(c.DLP, "234,5", "mGy.cm"))[0].dlp_mgy_cm == 234.5
+    for value in ("1,234", "1.234,5", "1,234,567", "<0.01", "NaN", "1_0", "--"):
+        assert ct(b.num(c.DLP, value, "mGy.cm"))[0].dlp_mgy_cm is None, value
+    for value, number in {"234,5": 234.5, "1,5E-05": 1.5e-5, "0,123": 0.123, ".5": 0.5}.items():
+        assert ct(b.num(c.DLP, value, "mGy.cm"))[0].dlp_mgy_cm == number, value
+    fluoro, _ = xray(b.num(c.KVP, "70,5\\71,5", "kV"))
+    assert [p.kvp_kv for p in fluoro.pulses] == [70.5, 71.5]
 
 
 @case("tube_current_from_events")

@@ -5,10 +5,20 @@ from __future__ import annotations
 import pytest
 
 from dose_lib.dicom.dialects import load_rules
-from tests.dicom import deviations_content, deviations_images, deviations_reports
+from tests.dicom import (
+    deviations_content,
+    deviations_images,
+    deviations_reports,
+    deviations_structure,
+)
 from tests.dicom.deviations import CASES
 
-MODULES = (deviations_content, deviations_images, deviations_reports)  # they fill CASES
+MODULES = (
+    deviations_content,
+    deviations_images,
+    deviations_reports,
+    deviations_structure,
+)  # they fill CASES
 
 
 def test_every_deviation_has_a_test_and_every_test_a_deviation() -> None:
