@@ -1,20 +1,22 @@
 """The watch over devices that fall silent: looks at the store, opens findings, closes old ones.
 
-Silence brings no object, so no detector would ever be called: the scheduler calls this every
-`silence_minutes`.
+Silence brings no object, so no detector would ever be called: the scheduler runs this every
+`silence_minutes` (`python -m pipelines.silence`, see `turns`).
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 import dose_lib
-from dose_lib import Settings
+from dose_lib import Settings, load_settings
 from dose_lib.detect.silence import (
     NAME,
     SITE,
@@ -27,8 +29,11 @@ from dose_lib.detect.silence import (
 from dose_lib.errors import DoseError
 from dose_lib.records import Decision, Finding
 from dose_lib.store import submit_decision, submit_findings
+from pipelines.logs import configure_logs
 
 log = logging.getLogger(__name__)
+
+PART = "silence"
 
 _AUTHOR = "dose silence"
 
@@ -84,15 +89,32 @@ def look_for_silence(settings: Settings, now: datetime | None = None) -> Watch:
     )
 
 
-def look_or_log(settings: Settings) -> None:
-    """Like `look_for_silence`, for a timetable: an error is a line of the log."""
+def look_or_log(settings: Settings) -> int:
+    """Like `look_for_silence`, for a timetable: an error is a line of the log; the exit code."""
     try:
         found = look_for_silence(settings)
     except DoseError as error:
         log.error("devices are not watched", extra={"reason": str(error)})
-        return
+        return error.exit_code
     for finding in found.opened:
         log.warning("device is silent", extra={"finding": finding.finding_id})
+    return link_or_log(settings)
+
+
+def link_or_log(settings: Settings) -> int:
+    """Join units of exports with those of DICOM that have come since, where it is beyond doubt."""
+    from dose_lib.equipment import link_sure_twins
+
+    if not settings.store_file.exists():
+        return 0
+    try:
+        joined = link_sure_twins(dose_lib.connect(settings=settings), settings=settings)
+    except DoseError as error:
+        log.error("devices of exports are not joined", extra={"reason": str(error)})
+        return error.exit_code
+    if joined:
+        log.info("devices of exports joined", extra={"count": len(joined)})
+    return 0
 
 
 def _open_findings(con: object) -> list[dict[str, str]]:
@@ -119,3 +141,16 @@ def _ended(rows: Sequence[dict[str, str]], devices: Sequence[DeviceExams]) -> li
 def _closing(finding: str) -> Decision:
     payload = {"state": "closed", "note": "exams arrive again"}
     return Decision(kind="finding_state", subject=finding, payload=payload, author=_AUTHOR)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the process: one look."""
+    parser = argparse.ArgumentParser(prog=f"python -m pipelines.{PART}")
+    parser.add_argument("--home", type=Path, required=True)
+    settings = load_settings(parser.parse_args(arguments).home)
+    configure_logs(settings.logs_dir, PART)
+    return look_or_log(settings)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -12,14 +12,18 @@ import typer
 
 import dose_lib
 from dose_lib.equipment import (
+    decide_twin,
     device_timeline,
+    find_twins,
     join_devices,
+    link_sure_twins,
     list_devices,
     log_event,
     name_device,
 )
+from dose_lib.errors import UsageError
 from pipelines.commands.mapping import Author, Json, show_frame, who
-from pipelines.commands.terminal import help_of, say, settings
+from pipelines.commands.terminal import err, help_of, say, settings
 
 Unit = Annotated[str, typer.Argument(help="Name, station name, serial number or key.")]
 _SHOWN = ["device", "site", "room", "manufacturer", "model", "serial_number", "n_parts",
@@ -120,6 +124,51 @@ def join(
     say(f"{device} " + (f"is {same_as} from now on." if same_as else "stands for itself again."))
 
 
+def twins(
+    device: Annotated[
+        str | None, typer.Argument(help="A unit of an export; left out: all that wait.")
+    ] = None,
+    same_as: Annotated[
+        str | None, typer.Argument(help="Which of several proposals is meant.")
+    ] = None,
+    *,
+    accept: Annotated[bool, typer.Option("--accept", help="They are one unit.")] = False,
+    refuse: Annotated[bool, typer.Option("--refuse", help="They are two; ask no more.")] = False,
+    author: Author = None,
+    json: Json = False,
+) -> None:
+    """Units that an export of another dose system knows under another key than DICOM.
+
+    Where serial number, or station name and model, agree and are of one unit alone, they are
+    joined at once, with the evidence in the timeline; the others wait here. `dose device join
+    KEY` takes any link back.
+
+    dose device twins
+    dose device twins CT_OLD --accept
+    dose device twins CT_OLD "Scanner 2" --refuse
+
+    Exit codes: 0, 2 nothing of this name waits, 4 store.
+    """
+    import pandas as pd
+
+    here = settings()
+    con = dose_lib.connect(settings=here)
+    if device is not None and accept != refuse:
+        one = decide_twin(
+            con, device, is_same=accept, same_as=same_as, author=who(author), settings=here
+        )
+        say(f"{one.device} is " + ("" if accept else "not ") + f"{one.same_device}.")
+        return
+    if device is not None or accept or refuse:
+        raise UsageError("nothing was said", expected="a unit with --accept or --refuse")
+    for one in link_sure_twins(con, settings=here):
+        say(f"Joined: {one.device} ({one.device_key}) is {one.same_device}: {one.evidence}", to=err)
+    rows = [(t.device, t.n_exams, t.same_device, t.match.value, t.evidence, t.device_key, t.same_as)
+            for t in find_twins(con)]  # fmt: skip
+    heads = ["device", "n_exams", "perhaps", "by", "evidence", "device_key", "same_as"]
+    show_frame(pd.DataFrame(rows, columns=heads), json, empty="No unit of an export waits.")
+
+
 def add_to(app: typer.Typer) -> None:
     """Put `dose device` into a command."""
     group = typer.Typer(no_args_is_help=True, help="Units: names, timeline, what is one unit.")
@@ -129,6 +178,7 @@ def add_to(app: typer.Typer) -> None:
         ("timeline", timeline),
         ("event", event),
         ("join", join),
+        ("twins", twins),
     ):
         group.command(command_name, help=help_of(command))(command)
     app.add_typer(group, name="device")

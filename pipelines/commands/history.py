@@ -89,6 +89,8 @@ def _import(file: Path, name: str | None, delimiter: str | None, *, is_dry: bool
     if is_dry:
         _show_first(tally)
         _show_unmapped(opened)
+    else:
+        _link_devices(chosen)
     _show_problems(tally)
     seconds = max(time.monotonic() - begin, 1e-9)
     say(f"{tally.n_rows} rows in {seconds:.1f} s ({tally.n_rows / seconds:.0f} a second)", to=err)
@@ -96,6 +98,20 @@ def _import(file: Path, name: str | None, delimiter: str | None, *, is_dry: bool
         if not is_dry:
             say(f"Rows left out are kept in {rejects_file(chosen, opened.import_id)}", to=err)
         raise typer.Exit(ReadError.exit_code)
+
+
+def _link_devices(chosen: Settings) -> None:
+    """Devices of the export that DICOM knows, too: joined where sure, else named."""
+    from dose_lib.equipment import find_twins, link_sure_twins
+
+    if not chosen.store_file.exists():
+        return
+    con = dose_lib.connect(settings=chosen)
+    for one in link_sure_twins(con, settings=chosen):
+        say(f"Device {one.device} of the export is {one.same_device}: {one.evidence}")
+    if waiting := find_twins(con):
+        names = ", ".join(dict.fromkeys(t.device for t in waiting))
+        say(f"Perhaps known from DICOM, too: {names} (see `dose device twins`)")
 
 
 def _counts(tally: Tally, *, is_dry: bool) -> Table:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ from dose_lib import Settings
 from dose_lib.errors import UsageError
 from pipelines.collect.imports import look, open_export, read_notes, rejects_file, take
 from pipelines.collect.tables import open_table, read_rows
+from tests.conftest import ROOT
 from tests.history import exports
 from tests.pipelines.running import dose
 
@@ -35,12 +41,16 @@ def test_a_look_tells_what_would_be_taken_and_stores_nothing(
     assert not settings.store_file.exists()
 
 
+@pytest.mark.parametrize("name", ["ct.csv", "ct.xlsx"])
 def test_an_export_goes_in_once_and_its_bad_rows_are_kept(
-    settings: Settings, tmp_path: Path
+    settings: Settings, tmp_path: Path, name: str
 ) -> None:
     """Workers read, the vault gets who it was, the store what it was, findings nothing."""
     rows = [exports.ct_row(n) for n in range(8)] + [exports.ct_row(9, **BAD)]
-    opened = open_export(exports.write_csv(tmp_path / "ct.csv", rows, ";"))
+    if name.endswith("csv"):
+        opened = open_export(exports.write_csv(tmp_path / name, rows, ";"))
+    else:
+        opened = open_export(exports.write_xlsx(tmp_path / name, map(exports.typed, rows)))
     first = take(opened, settings)
     assert (first.n_exams, first.n_known, first.n_left_out) == (8, 0, 1)
     again = take(opened, settings)
@@ -51,6 +61,10 @@ def test_an_export_goes_in_once_and_its_bad_rows_are_kept(
     assert {(s["is_history"], s["is_linked"], s["is_patient"]) for s in studies} == {
         (True, True, True)
     }
+    assert {s["started_at"] for s in studies} == {datetime(2019, 3, 1, 10, n, 22) for n in range(8)}
+    doses = sorted(s["dlp_total_mgy_cm"] for s in studies)
+    assert doses == pytest.approx([403.75 + n / 100 for n in range(8)])
+    assert {(s["weight_kg"], s["height_cm"], s["n_events"]) for s in studies} == {(82.0, 178.0, 2)}
     assert con.table("findings").to_pyarrow().num_rows == 0
     assert con.table("objects").to_pyarrow().num_rows == 8
     kept = rejects_file(settings, opened.import_id)
@@ -58,6 +72,44 @@ def test_an_export_goes_in_once_and_its_bad_rows_are_kept(
     assert kept.stat().st_mode & 0o077 == 0
     assert [n.n_exams for n in read_notes(settings)] == [8]
     assert len(list((settings.vault_dir / "inbox").glob("*.sealed"))) > 0
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from dose_lib import load_settings
+from pipelines.collect.imports import open_export, take
+
+def die(stage, done, total):
+    if stage == sys.argv[3] and (stage == "storing" or done == total):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    take(open_export(Path(sys.argv[2])), load_settings(Path(sys.argv[1])), die)
+"""
+
+
+def test_a_killed_import_goes_on_and_doubles_nothing(settings: Settings, tmp_path: Path) -> None:
+    """Killed when most rows are in the spool, then while they are stored, then left alone."""
+    file = exports.write_csv(tmp_path / "ct.csv", [exports.ct_row(n) for n in range(40)])
+    script = tmp_path / "dies.py"
+    script.write_text(DIES)
+    for stage in ("reading", "storing"):
+        command = [sys.executable, str(script), str(settings.home), str(file), stage]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(command, env=environment, check=False, capture_output=True)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+    done = take(open_export(file), settings)
+    assert (done.n_exams, done.n_left_out) == (40, 0)
+    con = dose_lib.connect(settings=settings)
+    studies, objects = con.table("studies"), con.table("objects")
+    total = studies.dlp_total_mgy_cm.sum().execute()
+    assert (studies.count().execute(), studies.study_uid.nunique().execute()) == (40, 40)
+    assert total == pytest.approx(sum(403.75 + n / 100 for n in range(40)))
+    statuses = objects.status.to_pyarrow().to_pylist()
+    assert statuses.count("stored") == 40
+    assert set(statuses) <= {"stored", "duplicate"}  # what was in the spool came twice
+    assert not list(settings.spool_dir.glob("*.dcm"))
 
 
 @pytest.mark.parametrize("name", ["ct.csv", "ct.xlsx"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
+from datetime import datetime, time
 from pathlib import Path
 
 COMMON = {
@@ -118,6 +119,22 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, str]], delimiter: str = ",
         writer.writeheader()
         writer.writerows(listed)
     return path
+
+
+def typed(row: Mapping[str, str]) -> dict[str, object]:
+    """A row as a workbook holds it: numbers, dates and times, not their texts."""
+    return {head: _typed(head, cell) for head, cell in row.items()}
+
+
+def _typed(head: str, cell: str) -> object:
+    if head == "Study date" and cell[:1].isdigit():
+        return datetime.fromisoformat(cell)
+    if head == "Study time":
+        return time.fromisoformat(cell)
+    try:
+        return float(cell)
+    except ValueError:
+        return cell or None
 
 
 def write_xlsx(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
