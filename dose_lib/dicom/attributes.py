@@ -10,10 +10,16 @@ from dose_lib.dicom import tags as t
 from dose_lib.dicom.elements import DataSet, shown
 from dose_lib.dicom.fields import Kind
 from dose_lib.dicom.reading import HIDDEN, Reading, shown_code
-from dose_lib.dicom.record import MOST
+from dose_lib.dicom.record import MOST, WITH_UNIT, factor_of
 from dose_lib.dicom.sr import coded_item
 from dose_lib.dicom.text import join_datetime, read_datetime, read_numbers
 from dose_lib.records import Code
+
+# Units by the end of the contract's names, for headers that write a unit behind the number.
+_UNITS_OF_NAMES = (
+    *(("_kv", "kV"), ("_ma", "mA"), ("_mas", "mA.s"), ("_ms", "ms"), ("_s", "s"), ("_mm", "mm")),
+    *(("_n", "N"), ("_kpa", "kPa"), ("_deg", "deg"), ("_mgy", "mGy"), ("_gy_cm2", "Gy.cm2")),
+)
 
 
 class Attribute(NamedTuple):
@@ -90,12 +96,9 @@ class Attributes:
 
     def take(self, attribute: Attribute) -> None:
         """Set one value, as its attribute says."""
-        tag, name, kind, factor = attribute
+        tag, name, kind, _ = attribute
         if kind is Kind.NUMBER:
-            number = self.number(tag)
-            if number is not None:
-                exact = number if factor == 1.0 else float(f"{number * factor:.15g}")
-                self.put(name, exact, tag, factor=None if factor == 1.0 else factor)
+            self._take_number(attribute)
         elif kind is Kind.COUNT:
             number = self.number(tag)
             if number is not None and abs(number) <= MOST:
@@ -110,6 +113,31 @@ class Attributes:
                 self.put(name, values, tag)
         else:
             self._take_text(tag, name, kind)
+
+    def _take_number(self, attribute: Attribute) -> None:
+        tag, name, factor = attribute.tag, attribute.name, attribute.factor
+        number = self.number(tag)
+        if number is None:
+            self._take_with_unit(tag, name)
+            return
+        exact = number if factor == 1.0 else float(f"{number * factor:.15g}")
+        if exact != 0 and self.values.get(name) == 0:
+            # The finer element of a pair holds a 0 where only the coarser one is filled.
+            del self.values[name]
+            own = self.prefix + name
+            traces = self.reading.provenance
+            traces[:] = [one for one in traces if one.name != own]
+        self.put(name, exact, tag, factor=None if factor == 1.0 else factor)
+
+    def _take_with_unit(self, tag: int, name: str) -> None:
+        """A number with its unit behind it ("80 kV"), if that is one of the quantity."""
+        own = WITH_UNIT.fullmatch(self.data_set.text(tag) or "")
+        unit = next((u for end, u in _UNITS_OF_NAMES if name.endswith(end)), None)
+        factor = factor_of(own[2], unit) if own and unit else None
+        numbers = read_numbers(own[1])[0] if own else ()
+        if factor is not None and numbers:
+            exact = float(f"{numbers[0] * factor:.15g}")
+            self.put(name, exact, tag, factor=None if factor == 1.0 else factor)
 
     def _take_text(self, tag: int, name: str, kind: Kind) -> None:
         text = self.data_set.text(tag)

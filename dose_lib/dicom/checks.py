@@ -19,6 +19,8 @@ LIMITS = {
     "ctdi_vol_mgy": 300.0,
     "dlp_mgy_cm": 15_000.0,
 }
+# A detector nearer or farther than any: metres or decimetres were sent for millimetres.
+DISTANCES = (100.0, 6_000.0)
 # KAP against air kerma × field area at the reference point: beyond this a unit is wrong.
 RATIOS = (0.2, 5.0)
 
@@ -31,6 +33,9 @@ def check_events(reading: Reading, events: Sequence[CtEvent | XRayEvent]) -> Non
             if value is not None and not 0 <= value <= limit:
                 reading.note("implausible_value", f"events[{place}].{name}", f"{value:g}")
         if isinstance(event, XRayEvent):
+            sid = event.sid_mm
+            if sid is not None and sid != 0 and not DISTANCES[0] <= sid <= DISTANCES[1]:
+                reading.note("implausible_value", f"events[{place}].sid_mm", f"{sid:g}")
             ratio = kap_ratio(event)
             if ratio is not None and not RATIOS[0] <= ratio <= RATIOS[1]:
                 seen = f"{ratio:.2g} times air kerma times field area"

@@ -85,6 +85,8 @@ _IMAGES = {
     "128.1": Reader.NUCLEAR_IMAGE,  # legacy converted PET
     "130": Reader.NUCLEAR_IMAGE,  # enhanced PET
 }
+_PROJECTION = ("CR", "DX", "DR", "RG", "PX", "IO", "XA", "RF")
+_DOSES = {t.ImageAndFluoroscopyAreaDoseProduct, t.EntranceDoseInmGy, t.KVP}
 _MPPS = "1.2.840.10008.3.1.2.3.3"
 _SECONDARY_CAPTURE = (_STORAGE + "7", _STORAGE + "7.")
 _DOSE_SR = {
@@ -216,6 +218,12 @@ def _choose_for_capture(head: ObjectHead, header: DataSet) -> Reader:
         return Reader.MAMMOGRAPHY_IMAGE
     if head.modality == "CT" and t.CommentsOnRadiationDose in header:
         return Reader.DOSE_SCREEN
+    # Dental and other units send exposures themselves as captures; derived ones repeat others.
+    is_original = bool(head.image_type) and head.image_type[0].upper() == "ORIGINAL"
+    if is_original and head.modality in _PROJECTION and _DOSES & header.spans.keys():
+        return Reader.PROJECTION_IMAGE
+    if _DOSES & header.spans.keys():
+        raise NoDoseError("a derived secondary capture; the exposure is that of its original")
     raise NoDoseError("a secondary capture without dose attributes; its pixels are not read")
 
 

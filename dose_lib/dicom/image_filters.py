@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from dose_lib.codes import Concept
 from dose_lib.dicom import image_fields as f
@@ -23,6 +24,9 @@ def take_filters(record: Attributes) -> None:
     header = record.data_set
     kinds, materials = header.texts(t.FilterType), header.texts(t.FilterMaterial)
     lows, highs = header.numbers(t.FilterThicknessMinimum), header.numbers(t.FilterThicknessMaximum)
+    if not materials and (named := _materials_in(kinds)):
+        materials, lows, highs = named
+        kinds = ()
     if "filters" in record.values or not (kinds or materials or lows or highs):
         return
     _note_thickness_text(record)
@@ -47,6 +51,20 @@ def take_filters(record: Attributes) -> None:
         )
     tag = next(tag for tag in _FILTER if tag in header)
     record.put("filters", tuple(filters), tag)
+
+
+_MATERIAL_TYPE = re.compile(r"([A-Z]+)[\s_]*(\d*[.,]?\d+)[\s_]*MM", re.IGNORECASE)
+
+
+def _materials_in(
+    kinds: Sequence[str],
+) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]] | None:
+    """Materials and thicknesses that stand in the filter type: CU_0.2_MM (Siemens Multix)."""
+    found = [_MATERIAL_TYPE.fullmatch(kind) for kind in kinds]
+    if not found or not all(m and m[1].upper() in f.MATERIALS for m in found):
+        return None
+    sizes = tuple(float(m[2].replace(",", ".")) for m in found if m)
+    return tuple(m[1] for m in found if m), sizes, sizes
 
 
 _FILTER = (t.FilterMaterial, t.FilterType, t.FilterThicknessMaximum, t.FilterThicknessMinimum)

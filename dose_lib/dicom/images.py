@@ -185,7 +185,8 @@ def _take_coded(record: Attributes) -> None:
     """Values that headers give as words of closed sets."""
     header, values = record.data_set, record.values
     for tag in (t.ImageLaterality, t.FrameLaterality, t.Laterality):
-        side = f.SIDES.get(header.text(tag) or "")
+        # LEFT and right are sent as well, though the standard has letters only.
+        side = f.SIDES.get((header.text(tag) or "").upper()[:1])
         if side is not None:
             record.put("laterality", side, tag)
     if words := header.texts(t.Grid):

@@ -19,7 +19,7 @@ from dose_lib.records import Code, Provenance
 # Where the template has a row of each kind (TID 10012, 10022, 10023).
 _CODE_OR_TEXT = {c.REFERENCE_AUTHORITY.key}
 
-_WITH_UNIT = re.compile(r"\s*([-+.\d][-+.,\deE]*?)\s*([^\W\d_].{0,19})", re.DOTALL)
+WITH_UNIT = re.compile(r"\s*([-+.\d][-+.,\deE]*?)\s*([^\W\d_].{0,19})", re.DOTALL)
 MOST = 2**31 - 1  # the largest count that is believed, and that a column holds
 
 _factors: dict[tuple[str, str], float | None] = {}
@@ -168,7 +168,7 @@ class Fields:
             self.reading.note("no_value", node.path, seen)
             return ()
         values, is_legal = read_numbers(text)
-        if not values and unit is not None and (own := _WITH_UNIT.fullmatch(text)):
+        if not values and unit is not None and (own := WITH_UNIT.fullmatch(text)):
             named = factor_of(node.unit or own[2], unit)
             if named is not None and factor_of(own[2], unit) == named:
                 node.unit = node.unit or own[2]

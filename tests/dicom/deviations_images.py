@@ -14,6 +14,7 @@ from dose_lib.records import (
     CtEvent,
     Laterality,
     MgMode,
+    Modality,
     Part,
     Phantom,
     SourceKind,
@@ -58,6 +59,10 @@ def _() -> None:
     assert material("CU_0.2_MM") == [c.COPPER.value]
     assert material("ALUMINIUM") == [c.ALUMINUM.value]
     assert material(["COPPER", "ALUMINUM"]) == [c.COPPER.value, c.ALUMINUM.value]
+    event, _ = image(FilterType="CU_0.2_MM")  # Siemens Multix: all in the type
+    (one,) = event.filters
+    assert one.material is not None and one.material.value == c.COPPER.value
+    assert (one.thickness_min_mm, one.thickness_max_mm, one.filter_type) == (0.2, 0.2, None)
     event, _ = image(FilterMaterial="TEFLON")
     assert event.filters[0].material is not None and event.filters[0].material.value is None
 
@@ -88,6 +93,46 @@ def _() -> None:
     part, _ = read(b.ct_report(b.ct_event(), PatientWeight="0.0"))
     assert "implausible_value" in codes_of(part)
     assert all(p.name != "patient.weight_kg" for p in part.provenance)
+
+
+@case("zero_beside_value")
+def _() -> None:
+    event, part = image(ExposureInuAs="0", Exposure="3", ExposureTimeInuS="0", ExposureTime="10")
+    assert (event.exposure_mas, event.exposure_time_ms) == (3, 10)
+    (where,) = (p.path for p in part.provenance if p.name == "events[0].exposure_mas")
+    assert where == "(0018,1152)"
+    assert image(ExposureInuAs="2500", Exposure="3")[0].exposure_mas == 2.5
+    assert image(ExposureInuAs="0")[0].exposure_mas == 0
+
+
+@case("unit_behind_header_number")
+def _() -> None:
+    event, _ = image(KVP="80 kV", Exposure="2500 uAs", DistanceSourceToDetector="1.8 m")
+    assert (event.kvp_kv, event.exposure_mas, event.sid_mm) == (80, 2.5, 1800)
+    assert image(KVP="80 mm", Exposure="3")[0].kvp_kv is None
+
+
+@case("distance_in_metres")
+def _() -> None:
+    event, part = image(DistanceSourceToDetector="1.8")
+    assert event.sid_mm == 1.8  # as sent: which unit was meant is not said
+    assert "implausible_value" in codes_of(part)
+    assert "implausible_value" not in codes_of(image(DistanceSourceToDetector="1800")[1])
+
+
+@case("side_in_words")
+def _() -> None:
+    for word, side in (("l", Laterality.LEFT), ("RIGHT", Laterality.RIGHT), ("Both", "both")):
+        assert image(ImageLaterality=word)[0].laterality == side
+
+
+@case("original_capture")
+def _() -> None:
+    dose = {"Modality": "PX", "ImageAndFluoroscopyAreaDoseProduct": "1.2"}
+    event, part = image(b.SECONDARY_CAPTURE, ImageType=["ORIGINAL", "PRIMARY"], **dose)
+    assert event.kap_gy_cm2 == 0.12 and part.modality is Modality.PX
+    with pytest.raises(NoDoseError, match="derived"):
+        image(b.SECONDARY_CAPTURE, ImageType=["DERIVED", "SECONDARY"], **dose)
 
 
 @case("ge_fibroglandular_comment")
