@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -48,6 +49,9 @@ def reconcile(
     mind_hours: Annotated[
         bool, typer.Option("--mind-hours", help="Leave quiet hours alone, as the timetable does.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page to hand on; it needs no network.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Compare what an archive says was done with what is stored, device by device.
@@ -59,6 +63,7 @@ def reconcile(
     dose reconcile
     dose reconcile --pacs main --day 2026-11-22
     dose reconcile --from 2026-11-01 --to 2026-11-22 --json
+    dose reconcile --from 2026-11-01 --to 2026-11-22 --html november.html
 
     Exit codes: 0 nothing is missing, 2 wrong use, 4 store, 13 something is missing, or the
     archive failed.
@@ -80,6 +85,8 @@ def reconcile(
             progress=progress,
         )
     new = keep_findings(result, chosen) if findings and chosen.store_file.exists() else ()
+    if html is not None:
+        _write_page(result, chosen, html)
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(result)))
     else:
@@ -88,6 +95,14 @@ def reconcile(
             say(f"{len(new)} findings opened")
     if result.n_missing or result.complaints:
         raise typer.Exit(CollectError.exit_code)
+
+
+def _write_page(result: Reconciliation, chosen: Settings, file: Path) -> None:
+    from dose_lib.report.files import write_whole
+    from pipelines.collect.reconcile_page import page_of
+
+    write_whole(file, page_of(result, chosen).encode())
+    say(f"Written: {file}", to=err)
 
 
 def show(result: Reconciliation, *, is_by_day: bool = False) -> None:

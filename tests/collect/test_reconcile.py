@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from pipelines.collect.known_devices import KnownDevices
 from pipelines.collect.pacs import Pacs, find_archive
 from pipelines.collect.performed import Performed, ask_performed
 from pipelines.collect.reconcile import reconcile_days
+from pipelines.collect.reconcile_page import TODO, page_of
 from pipelines.collect.reconciliation import DeviceDay, Gap, Reconciliation, Why
 from pipelines.collect.run import collect_days
 from pipelines.collect.stored import StoredDevice, StoredPart
@@ -250,6 +252,25 @@ def test_a_device_without_any_dose_is_one_finding_not_one_a_day() -> None:
 
 def test_erasures_are_no_finding() -> None:
     assert findings_of(result(gap(why=Why.ERASED))) == []
+
+
+def test_the_page_names_each_gap_and_fetches_nothing(settings: Settings) -> None:
+    hostile = msgspec.structs.replace(gap("x", Why.FAILED), device="CT <script>2", study_key="t")
+    page = page_of(result(gap(), hostile), settings)
+    for words in (
+        "<b>10 of 12 exams</b> of the archive are stored (83.3 %)",
+        "<b>2 exams are missing</b>, of 2 devices",
+        *("CT 1", "CT &lt;script&gt;2", "no dose report in the archive", "not fetched"),
+        *(TODO[Why.NO_REPORT], TODO[Why.FAILED], "2026-11-20, against the archive main"),
+        "named by a pseudonym",
+    ):
+        assert words in page, words
+    assert not re.search(r"<script|<link|src=.?http|url\(", page)
+    with_uid = msgspec.structs.replace(gap(), study_uid="1.2.3")
+    assert "for those only who may know them" in page_of(result(with_uid), settings)
+    empty = msgspec.structs.replace(result(), complaints=[])
+    assert "knows of no exam" in page_of(empty, settings)
+    assert set(TODO) == set(Why)
 
 
 def test_the_command_refuses_days_that_contradict(settings: Settings) -> None:
