@@ -163,6 +163,8 @@ class Attributes:
             return None
         found = self.data_set.number(tag)
         if tag in t.BINARY:
+            if found is None:
+                self.reading.note("unreadable_number", self.where(tag), f"{len(raw)} bytes")
             return found
         text = self.data_set.text(tag) or ""
         if text and found is None:

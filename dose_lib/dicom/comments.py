@@ -6,10 +6,12 @@ nor external files can do harm.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from xml.parsers import expat
 
 _NOT_XML = None
+_PERSON = re.compile(r"(?:physician|operator|patient|person|technologist).*name", re.IGNORECASE)
 
 
 class UnsafeXmlError(ValueError):
@@ -23,8 +25,14 @@ class XmlComment(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The comment as people read it."""
-        return "; ".join(f"{name}={value}" for name, value in self.values.items())
+        """The comment as people read it, without those it names."""
+        named = (f"{n}={v}" for n, v in self.values.items() if not _PERSON.search(n))
+        return "; ".join(named)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Names of persons in it, such as that of the physician."""
+        return tuple(v for n, v in self.values.items() if _PERSON.search(n))
 
 
 def parse_xml_comment(text: str) -> XmlComment | None:

@@ -35,6 +35,7 @@ _KNOWN_SEQUENCES: dict[bool, set[bytes]] = {False: set(), True: set()}
 _EXPLICIT = Struct("<HH2sH").unpack_from
 _IMPLICIT = Struct("<HHL").unpack_from
 _LONG = Struct("<L").unpack_from
+_PAIR = Struct("<2f").unpack
 _NUMBERS = {b"US": "H", b"SS": "h", b"UL": "L", b"SL": "l", b"FL": "f", b"FD": "d"}
 
 # Where a value stands: VR (empty in implicit VR), first byte, byte after the last.
@@ -237,6 +238,16 @@ class Source:
         )
 
 
+def _unpack(raw: bytes, code: str) -> tuple[float, ...]:
+    """Numbers of a binary value; of the other size where its length is wrong for its own."""
+    if code == "d" and len(raw) == 4:
+        code = "f"  # a single was sent as a double (Siemens, issue #1006)
+    if code == "f" and len(raw) == 8 and _PAIR(raw)[0] == 0 and _PAIR(raw)[1] != 0:
+        code = "d"  # and the other way: two singles of which the first is 0 are rare
+    size = len(raw) // calcsize(code)
+    return Struct(f"<{size}{code}").unpack_from(raw)
+
+
 class DataSet:
     """Elements of one data set or sequence item, decoded when asked for."""
 
@@ -281,8 +292,7 @@ class DataSet:
         if vr in (b"", b"UN"):
             vr = BINARY.get(tag, b"")
         if code := _NUMBERS.get(vr):
-            size = len(raw) // calcsize(code)
-            values = Struct(f"<{size}{code}").unpack_from(raw)
+            values = _unpack(raw, code)
             return tuple(float(v) for v in values if is_number(v))
         return read_numbers(decode(raw))[0]
 

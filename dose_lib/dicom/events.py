@@ -10,21 +10,48 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from dose_lib import codes as c
+from dose_lib.dicom.comments import UnsafeXmlError, XmlComment, parse_xml_comment
 from dose_lib.dicom.fields import REPEATS
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields
 from dose_lib.dicom.sr import Node
 from dose_lib.dicom.text import read_datetime
-from dose_lib.records import CtEvent, XRayEvent
+from dose_lib.records import CtEvent, Staff, XRayEvent
 
 Event = TypeVar("Event", CtEvent, XRayEvent)
 
 
 def take_comment(record: Fields, node: Node) -> None:
     """Handler: a comment without identifiers."""
+    read_comment(record, node)
+
+
+def read_comment(record: Fields, node: Node) -> XmlComment | None:
+    """Add to `comment` from a comment item; returns the data of an XML comment."""
     text = record.text(node)
-    if text is not None:
-        old = record.values.get("comment")
+    if text is None:
+        return None
+    try:
+        found = parse_xml_comment(text)
+    except UnsafeXmlError:
+        record.reading.note("unsafe_xml", node.path)
+        return None
+    except ValueError:
+        record.reading.note("unreadable_comment", node.path)
+        found = None
+    if found is None:
+        _add_comment(record, node, text)
+        return None
+    record.reading.rules["siemens_xml_comment"] = None
+    for name in found.people:
+        record.reading.add_staff(Staff(staff_name=name, staff_where=node.path))
+    _add_comment(record, node, found.text)
+    return found
+
+
+def _add_comment(record: Fields, node: Node, text: str) -> None:
+    old = record.values.get("comment")
+    if text:
         record.values["comment"] = f"{old}\n{text}" if old and old != text else text
         record.reading.trace(f"{record.prefix}comment", node.path, text)
 

@@ -7,8 +7,7 @@ import re
 from typing import Any
 
 from dose_lib import codes as c
-from dose_lib.dicom.comments import UnsafeXmlError, XmlComment, parse_xml_comment
-from dose_lib.dicom.events import take_repeat
+from dose_lib.dicom.events import read_comment, take_repeat
 from dose_lib.dicom.fields import SIDES, Field
 from dose_lib.dicom.nesting import leave
 from dose_lib.dicom.observers import PEOPLE, read_device
@@ -130,28 +129,6 @@ def _take_comment(record: EventFields, node: Node) -> None:
             record.reading.trace(
                 record.prefix + name, path, found.values[element], rule="siemens_xml_comment"
             )
-
-
-def read_comment(record: Fields, node: Node) -> XmlComment | None:
-    """Set `comment` from a comment item; returns the data of an XML comment."""
-    text = record.text(node)
-    if text is None:
-        return None
-    try:
-        found = parse_xml_comment(text)
-    except UnsafeXmlError:
-        record.reading.note("unsafe_xml", node.path)
-        return None
-    except ValueError:
-        record.reading.note("unreadable_comment", node.path)
-        found = None
-    shown = found.text if found else text
-    if found:
-        record.reading.rules["siemens_xml_comment"] = None
-    if shown:
-        record.values.setdefault("comment", shown)
-        record.reading.trace(f"{record.prefix}comment", node.path, shown)
-    return found
 
 
 _HANDLERS: Handlers = {

@@ -8,13 +8,14 @@ from typing import Any
 from dose_lib import codes as c
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.elements import DataSet
-from dose_lib.dicom.events import take_comment
+from dose_lib.dicom.events import read_comment
 from dose_lib.dicom.fields import YES_NO, Kind, Table, choice, fields
 from dose_lib.dicom.nesting import leave
 from dose_lib.dicom.observers import OBSERVER_DEVICE, read_person, take_device
 from dose_lib.dicom.reading import Reading
 from dose_lib.dicom.record import Fields, Handlers
 from dose_lib.dicom.sr import Node
+from dose_lib.records import Code
 
 ROOT: Table = {
     **fields(
@@ -64,6 +65,16 @@ def _take_person(record: Fields, node: Node) -> None:
     read_person(record.reading, node)
 
 
+def _take_comment(record: Fields, node: Node) -> None:
+    """The report's comment; Siemens' XML says how the patient lay."""
+    found = read_comment(record, node)
+    position = found.values.get("Position") if found else None
+    if position and "_position" not in record.values:
+        record.values["_position"] = Code(meaning=position)
+        path = f"{node.path}/Position"
+        record.reading.trace("patient.position", path, position, rule="siemens_xml_comment")
+
+
 def _take_dose_image(record: Fields, node: Node) -> None:
     node.is_taken = True
     old = record.values.get("_dose_images", ())
@@ -74,7 +85,7 @@ _HANDLERS: Handlers = {
     c.SCOPE_OF_ACCUMULATION.key: _take_scope,
     c.PERSON_NAME.key: _take_person,
     c.DEVICE_ROLE_IN_PROCEDURE.key: take_device,
-    c.COMMENT.key: take_comment,
+    c.COMMENT.key: _take_comment,
     c.DOSE_IMAGE.key: _take_dose_image,
 }
 

@@ -70,6 +70,8 @@ def read_report(
         raise NoDoseError("a dose report without any event, total or administration")
     dose_images = values.pop("_dose_images", ())
     patient = read_characteristics(reading, root.first(c.PATIENT_CHARACTERISTICS.key))
+    if (position := values.pop("_position", None)) is not None:
+        patient.setdefault("position", position)
     scope = root.first(c.SCOPE_OF_ACCUMULATION.key)
     study = scope.first(c.STUDY_INSTANCE_UID.key) if scope else None
     return Content(

@@ -210,6 +210,19 @@ def _() -> None:
     assert event.comment == "<broken>" and "unreadable_comment" in codes_of(part)
 
 
+@case("siemens_position")
+def _() -> None:
+    xml = (
+        '<Root><PatientPosition><Position SRData="HFS "/></PatientPosition><AccumulatedMonoData>'
+        '<PhysicianName SRData="House^Greg"/><Exposures SRData="0"/></AccumulatedMonoData></Root>'
+    )
+    part, identity = read(b.xray_report(b.xray_event(), b.text(c.COMMENT, xml)))
+    assert part.patient.position is not None and part.patient.position.meaning == "HFS"
+    assert part.comment == "Position=HFS; Exposures=0"
+    assert [s.staff_name for s in identity.staff] == ["House^Greg"]
+    assert "House" not in repr(part)
+
+
 @case("siemens_modulation_in_comment")
 def _() -> None:
     comment = b.text(c.COMMENT, "Body Size = Adult, X-ray Modulation Type = XYZ_EC, Sn = no")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -395,3 +396,23 @@ def _() -> None:
     assert [s.kvp_kv for s in first.sources] == [100, 140]
     assert [s.tube_current_ma for s in first.sources] == [200, 90]
     assert first.kvp_kv is None  # of two tubes no single number is the event's
+
+
+@case("wrong_length")
+def _() -> None:
+    data = b.encode(b.header(b.CT_IMAGE, Modality="CT", KVP="120", CTDIvol=7.5))
+    own = b"\x18\0\x45\x93FD\x08\0" + struct.pack("<d", 7.5)
+    assert own in data
+
+    def ctdi(vr: bytes, value: bytes) -> tuple[float | None, set[str]]:
+        element = b"\x18\0\x45\x93" + vr + struct.pack("<H", len(value)) + value
+        part, _ = read(data.replace(own, element))
+        (event,) = part.events
+        assert isinstance(event, CtEvent)
+        return event.ctdi_vol_mgy, codes_of(part)
+
+    assert ctdi(b"FD", struct.pack("<f", 7.5))[0] == 7.5
+    assert ctdi(b"FL", struct.pack("<d", 7.5))[0] == 7.5
+    assert ctdi(b"FL", struct.pack("<f", 7.5))[0] == 7.5
+    value, issues = ctdi(b"FD", b"\0\0\0")
+    assert value is None and "unreadable_number" in issues
