@@ -19,7 +19,11 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
+from dose_lib.settings import Settings
 from dose_lib.simulate import SimObject
+from pipelines.collect.pacs import Pacs, WebArchive
+from pipelines.collect.retrieve import DicomSource, Source
+from pipelines.spool import Spool
 from tests.collect.peers import LOCAL
 
 Find = Callable[["BadPacs", Any, Dataset], Iterator[tuple[int, Dataset | None]]]
@@ -87,7 +91,7 @@ class BadPacs:
             self.over.set()
             server.shutdown()
 
-    def table(self, **more: object) -> dict[str, object]:
+    def describe(self, **more: object) -> Pacs:
         """Its description."""
         given: dict[str, object] = {
             "name": "bad",
@@ -96,8 +100,14 @@ class BadPacs:
             "port": self.port,
             "studies_per_minute": 0,
             "attempts": 2,
+            "timeout_s": 1.0,
         }
-        return given | more
+        return Pacs.model_validate(given | more)
+
+    def open(self, archive: Pacs | WebArchive, settings: Settings) -> Source:
+        """It, ready to be asked."""
+        assert isinstance(archive, Pacs)
+        return DicomSource(archive, settings, Spool(settings.spool_dir))
 
     # --- what a good one does ---------------------------------------------------------
 

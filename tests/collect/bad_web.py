@@ -14,7 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydicom import dcmread
 
+from dose_lib.settings import Settings
 from dose_lib.simulate import SimObject
+from pipelines.collect.dicomweb import open_web
+from pipelines.collect.pacs import Pacs, WebArchive
+from pipelines.collect.retrieve import Source
+from pipelines.spool import Spool
 from tests.collect.peers import LOCAL
 
 Habit = Callable[["Request"], bool]
@@ -156,6 +161,17 @@ class BadWeb:
             server.shutdown()
             thread.join()
             server.server_close()
+
+    def describe(self, **more: object) -> WebArchive:
+        """Its description."""
+        given: dict[str, object] = {"name": "web", "url": self.url}
+        given |= {"timeout_s": 5.0, "studies_per_minute": 0, "attempts": 2}
+        return WebArchive.model_validate(given | more)
+
+    def open(self, archive: Pacs | WebArchive, settings: Settings) -> Source:
+        """It, ready to be asked."""
+        assert isinstance(archive, WebArchive)
+        return open_web(archive, settings, Spool(settings.spool_dir))
 
     def count(self, what: Callable[[Request], bool]) -> int:
         """Requests of a kind."""

@@ -13,59 +13,15 @@ from pydicom import Dataset
 
 from dose_lib.errors import PeerError
 from dose_lib.settings import Settings
-from dose_lib.simulate import SimObject
-from pipelines.collect.arrivals import Arrivals
-from pipelines.collect.collect import Collection, Summary, Waits
-from pipelines.collect.journal import Entry, Fate, Journal
-from pipelines.collect.pacs import Pacs
-from pipelines.collect.retrieve import DicomSource
+from pipelines.collect.journal import Fate
 from pipelines.receive import Receiver
-from pipelines.spool import Spool
 from tests.collect.bad_pacs import PENDING, BadPacs, Find, Move
-from tests.collect.conftest import END, hospital_objects
+from tests.collect.harness import Outcome, objects, uids
 from tests.collect.peers import LOCAL, free_port
 
 pytestmark = pytest.mark.slow
 
 Answers = Iterator[tuple[int, Dataset | None]]
-
-
-class Outcome:
-    """What a run did: its summary, the journal, the spool, and how long it paused."""
-
-    def __init__(self, settings: Settings, pacs: BadPacs) -> None:
-        self.settings, self.bad = settings, pacs
-        self.pauses: list[float] = []
-        self.summary = Summary(pacs="")
-
-    def run(self, *, clock: datetime | None = None, **more: object) -> Outcome:
-        """Collect the day once; pauses are noted, not waited for."""
-        archive = Pacs.model_validate(self.bad.table(**({"timeout_s": 1.0} | more)))
-        now = (lambda: clock) if clock else (lambda: datetime.now(UTC))
-        with Journal(self.settings) as journal:
-            self.summary = Collection(
-                archive,
-                DicomSource(archive, self.settings, Spool(self.settings.spool_dir)),
-                journal,
-                Arrivals(self.settings, patience_s=1.0),
-                Waits(lambda: False, self.pauses.append),
-                clock=now,
-            ).run([END])
-        return self
-
-    @property
-    def entries(self) -> list[Entry]:
-        with Journal(self.settings) as journal:
-            return journal.entries("bad", END, END)
-
-    @property
-    def arrived(self) -> set[str | None]:
-        spool = Spool(self.settings.spool_dir)
-        return {spool.load(p).receipt.sop_instance_uid for p in spool.waiting()}
-
-    @property
-    def reasons(self) -> str:
-        return " | ".join(e.reason or "" for e in self.entries)
 
 
 @pytest.fixture
@@ -75,7 +31,7 @@ def play(collecting: Settings, request: pytest.FixtureRequest) -> Any:
 
     def start(
         find: Find | None = None, move: Move | None = None, n: int = 2, listens: bool = True
-    ) -> Outcome:
+    ) -> Outcome[BadPacs]:
         bad = BadPacs(objects(n), collecting.dicom_port, find, move)
         for manager in (*([Receiver(collecting)] if listens else []), bad.running()):
             manager.__enter__()
@@ -85,15 +41,6 @@ def play(collecting: Settings, request: pytest.FixtureRequest) -> Any:
     yield start
     for manager in reversed(stack):
         manager.__exit__(None, None, None)
-
-
-def objects(n: int) -> list[SimObject]:
-    """The first objects of a day, each of a study of its own."""
-    return list({o.study_uid: o for o in hospital_objects(1)}.values())[:n]
-
-
-def uids(n: int) -> set[str]:
-    return {o.sop_instance_uid for o in objects(n)}
 
 
 def test_a_good_one_first(play: Any) -> None:
@@ -120,7 +67,7 @@ def test_a_query_that_is_never_answered(play: Any) -> None:
 
     outcome = play(find).run(timeout_s=0.3)
     assert "asked for studies of 2026-11-20; no answer" in (outcome.summary.problem or "")
-    assert outcome.bad.n_associations == 2, "tried again on a new association"
+    assert outcome.peer.n_associations == 2, "tried again on a new association"
     assert not outcome.summary.is_complete
 
 
@@ -269,7 +216,7 @@ def test_part_of_a_retrieval_is_refused(play: Any) -> None:
     outcome = play(None, move, n=3).run()
     assert outcome.arrived == uids(3) - {unlucky.sop_instance_uid}
     assert outcome.summary.outcomes == {"taken": 2, "failed": 1}
-    assert outcome.bad.n_moves == 4, "the refused one was tried twice"
+    assert outcome.peer.n_moves == 4, "the refused one was tried twice"
     (failed,) = [e for e in outcome.entries if e.outcome is Fate.FAILED]
     assert f"asked for object {unlucky.sop_instance_uid}" in (failed.reason or "")
     assert "1 failed" in (failed.reason or "")
@@ -285,11 +232,11 @@ def test_what_failed_is_tried_later_and_given_up_in_the_end(play: Any) -> None:
     outcome.run(clock=now, give_up_after=2)
     assert "0xA801 (it does not know our AE title as a destination)" in outcome.reasons
     outcome.run(clock=now + timedelta(minutes=5), give_up_after=2)
-    assert outcome.bad.n_moves == 2, "not before its time"
+    assert outcome.peer.n_moves == 2, "not before its time"
     outcome.run(clock=now + timedelta(minutes=11), give_up_after=2)
     assert [e.outcome for e in outcome.entries] == [Fate.GIVEN_UP]
     outcome.run(clock=now + timedelta(days=9), give_up_after=2)
-    assert outcome.bad.n_moves == 4
+    assert outcome.peer.n_moves == 4
     assert not outcome.summary.is_complete, "what was given up is still reported"
 
 
@@ -395,7 +342,7 @@ def test_line_needs_the_service(play: Any) -> None:
     from pipelines.collect.retrieve import called_of
 
     outcome = play()
-    archive = Pacs.model_validate(outcome.bad.table())
+    archive = outcome.peer.describe()
     with (
         pytest.raises(PeerError, match=r"does not offer|no association|rejected|ended"),
         Line(called_of(archive, outcome.settings), (WORKLIST,)) as line,

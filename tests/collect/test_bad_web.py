@@ -15,16 +15,13 @@ import pytest
 
 from dose_lib.errors import PeerError
 from dose_lib.settings import Settings
-from pipelines.collect.arrivals import Arrivals
-from pipelines.collect.collect import Collection, Summary, Waits
 from pipelines.collect.dicomweb import open_web
-from pipelines.collect.journal import Entry, Journal
 from pipelines.collect.pacs import WebArchive
 from pipelines.spool import Spool
 from tests.collect.bad_web import BadWeb, Habit, Request
 from tests.collect.conftest import END
+from tests.collect.harness import Outcome, objects, uids
 from tests.collect.peers import LOCAL, free_port
-from tests.collect.test_bad_pacs import objects, uids
 from tests.conftest import require
 
 pytestmark = pytest.mark.slow
@@ -32,50 +29,12 @@ pytestmark = pytest.mark.slow
 JSON = "application/dicom+json"
 
 
-class Outcome:
-    """What a run did: its summary, the journal, the spool, and how long it paused."""
-
-    def __init__(self, settings: Settings, web: BadWeb) -> None:
-        self.settings, self.web = settings, web
-        self.pauses: list[float] = []
-        self.summary = Summary(pacs="")
-
-    def run(self, **more: object) -> Outcome:
-        """Collect the day once; pauses are noted, not waited for."""
-        given: dict[str, object] = {"name": "web", "url": self.web.url, "timeout_s": 5.0}
-        given |= {"studies_per_minute": 0, "attempts": 2} | more
-        archive = WebArchive.model_validate(given)
-        with Journal(self.settings) as journal:
-            self.summary = Collection(
-                archive,
-                open_web(archive, self.settings, Spool(self.settings.spool_dir)),
-                journal,
-                Arrivals(self.settings, patience_s=1.0),
-                Waits(lambda: False, self.pauses.append),
-            ).run([END])
-        return self
-
-    @property
-    def entries(self) -> list[Entry]:
-        with Journal(self.settings) as journal:
-            return journal.entries("web", END, END)
-
-    @property
-    def arrived(self) -> set[str | None]:
-        spool = Spool(self.settings.spool_dir)
-        return {spool.load(p).receipt.sop_instance_uid for p in spool.waiting()}
-
-    @property
-    def reasons(self) -> str:
-        return " | ".join(e.reason or "" for e in self.entries)
-
-
 @pytest.fixture
 def play(settings: Settings) -> Any:
     """Starts a web archive with a habit."""
     with ExitStack() as stack:
 
-        def start(habit: Habit | None = None, n: int = 2) -> Outcome:
+        def start(habit: Habit | None = None, n: int = 2) -> Outcome[BadWeb]:
             web = stack.enter_context(BadWeb(objects(n), habit).running())
             return Outcome(settings, web)
 
@@ -113,7 +72,7 @@ def test_an_error_that_stays_is_said(play: Any) -> None:
     assert outcome.summary.outcomes == {"failed": 2}
     assert "asked for object" in outcome.reasons
     assert "status 500 (error of the server)" in outcome.reasons
-    assert outcome.web.count(lambda r: r.is_object) == 4, "each tried twice"
+    assert outcome.peer.count(lambda r: r.is_object) == 4, "each tried twice"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -125,10 +84,10 @@ def test_who_is_refused_does_not_insist(play: Any, status: int, tmp_path: Path) 
     assert f"status {status}" in (outcome.summary.problem or "")
     assert "token_file" in (outcome.summary.problem or "")
     assert "secret-token" not in str(outcome.summary)
-    assert outcome.web.count(lambda r: r.is_object) == 1, "asking again may lock the account"
+    assert outcome.peer.count(lambda r: r.is_object) == 1, "asking again may lock the account"
     assert not outcome.pauses
     assert outcome.summary.incomplete
-    assert {r.headers["Authorization"] for r in outcome.web.seen} == {"Bearer secret-token"}
+    assert {r.headers["Authorization"] for r in outcome.peer.seen} == {"Bearer secret-token"}
 
 
 def test_credentials_stay_with_their_host(play: Any, settings: Settings, tmp_path: Path) -> None:
@@ -137,10 +96,10 @@ def test_credentials_stay_with_their_host(play: Any, settings: Settings, tmp_pat
     token.write_text("secret-token")
     token.chmod(0o600)
     thief = play()
-    outcome = play(lambda r: r.reply(307, Location=f"{thief.web.url}/studies")).run(
+    outcome = play(lambda r: r.reply(307, Location=f"{thief.peer.url}/studies")).run(
         token_file=token
     )
-    assert not thief.web.seen
+    assert not thief.peer.seen
     assert f"it sends us to '{LOCAL}'" in (outcome.summary.problem or "")
     assert "Credentials are sent to no other host" in (outcome.summary.problem or "")
 
@@ -161,7 +120,7 @@ def test_a_redirect_on_the_same_server_is_followed(play: Any) -> None:
 def test_redirects_in_a_circle(play: Any) -> None:
     outcome = play(lambda r: r.reply(302, Location=r.handler.path)).run(attempts=1)
     assert "3 redirects and no end of them" in (outcome.summary.problem or "")
-    assert len(outcome.web.seen) == 4
+    assert len(outcome.peer.seen) == 4
 
 
 def test_206_says_that_there_is_more(play: Any) -> None:
@@ -423,7 +382,7 @@ def test_certificates_are_verified(settings: Settings, tmp_path: Path) -> None:
 
 def test_the_error_is_of_the_peer(play: Any) -> None:
     outcome = play(lambda r: r.reply(404))
-    archive = WebArchive.model_validate({"name": "web", "url": outcome.web.url})
+    archive = WebArchive.model_validate({"name": "web", "url": outcome.peer.url})
     source = open_web(archive, outcome.settings, Spool(outcome.settings.spool_dir))
     with pytest.raises(PeerError, match=r"status 404 \(not found\)"):
         source.series("1.2")
