@@ -35,6 +35,11 @@ _ROOM = 1_000_000_000  # bytes of address space beyond what the process has at i
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, DerivedValue]).decode
 _READY = b"{}"
+_TRIES = 2  # a process that had ended for want of work costs one
+
+
+class _LateError(Exception):
+    """No answer in time."""
 
 
 class Measurer:
@@ -59,14 +64,14 @@ class Measurer:
     def measure(self, data: bytes, wanted: Wanted) -> Derived:
         """What `slices.measure` says; without a value where the process does not answer."""
         with self._lock:
-            for is_last in (False, True):
+            for _ in range(_TRIES):
                 try:
-                    return self._ask(data, is_fresh=is_last)
+                    return self._ask(data)
                 except (EOFError, OSError):  # it ended: idle since long, or by this image
                     self._end()
-                except TimeoutError:
+                except _LateError:
+                    self._end()
                     break
-            self._end()
         log.error("image not measured", extra={"reason": "the decoder did not finish"})
         return wanted.given_up("the decoder did not finish with these pixels")
 
@@ -75,28 +80,44 @@ class Measurer:
         with self._lock:
             self._end()
 
-    def _ask(self, data: bytes, *, is_fresh: bool) -> Derived:
-        if self._connection is None or is_fresh:
+    def _ask(self, data: bytes) -> Derived:
+        if self._connection is None:
             self._start()
-        assert self._connection is not None  # noqa: S101 - for the type checker
-        self._connection.send_bytes(data)
-        return _decode(self._await(self._longest_s))
+        return _decode(self._within(self._longest_s, data))
 
-    def _await(self, limit_s: float) -> bytes:
-        assert self._connection is not None  # noqa: S101 - for the type checker
-        if not self._connection.poll(limit_s):
-            raise TimeoutError
-        return self._connection.recv_bytes()
+    def _within(self, limit_s: float, data: bytes | None = None) -> bytes:
+        """Send, and receive the answer; a process that does not read is late, too."""
+        assert self._connection is not None and self._process is not None  # noqa: S101
+        late = threading.Event()
+        process = self._process
+
+        def give_up() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limit_s, give_up)
+        timer.start()
+        try:
+            if data is not None:
+                self._connection.send_bytes(data)
+            return self._connection.recv_bytes()
+        except (EOFError, OSError):
+            if late.is_set():
+                raise _LateError from None
+            raise
+        finally:
+            timer.cancel()
 
     def _start(self) -> None:
-        self._end()
         # Spawned, not forked: whoever receives has threads and open sockets.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=self._work, args=(theirs,), name="measuring", daemon=True)
+        self._process = context.Process(
+            target=self._work, args=(theirs,), name="measuring", daemon=True
+        )
         self._process.start()
         theirs.close()
-        self._await(_START_S)
+        self._within(_START_S)
 
     def _end(self) -> None:
         if self._connection is not None:

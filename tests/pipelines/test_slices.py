@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import time
+import zipfile
+from collections.abc import Callable
 from io import BytesIO
 from itertools import permutations
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import numpy as np
+import pydicom
 import pytest
+from PIL import Image
 from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+)
 from pynetdicom import AE
 
 import dose_lib
@@ -19,12 +35,17 @@ from dose_lib.derived import derive_part, dose_factors
 from dose_lib.dicom.requestor import request
 from dose_lib.records import SourceKind
 from dose_lib.settings import Settings
+from pipelines.collect.watch import Watcher
 from pipelines.headers import HeaderStream
+from pipelines.measuring import Measurer
 from pipelines.pixels import Pixels
-from pipelines.slices import CT_IMAGE, MOST_PIXELS, look_at, measure
+from pipelines.slices import CT_IMAGE, MOST_PIXELS, can_decode, look_at, measure
+from pipelines.spool import Spool
+from tests.pipelines.decoders import die, sleep_on
 
 STUDY = "1.2.826.0.1.3680043.10.1.77"
 DIAMETER_MM = 298.0
+MARK = b"PIXELS OF A MAN!"
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
 
 
@@ -33,6 +54,24 @@ def water_cylinder(diameter_mm: float = DIAMETER_MM, n: int = 512) -> np.ndarray
     axis = (np.arange(n) - (n - 1) / 2) * 500.0 / n
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return np.where(np.hypot(x, y) <= diameter_mm / 2, 1024, 24).astype(np.int16)
+
+
+def marked(number: int = 5) -> bytes:
+    """Pixels of the cylinder with a mark, to be looked for wherever bytes may lie."""
+    stored = water_cylinder()
+    stored[3, 8:16] = np.frombuffer(MARK, np.int16)
+    stored[3, 16] = number
+    return stored.tobytes()
+
+
+def no_pixel_in(home: Path) -> None:
+    """Nothing of the marked pixels is in any file of an installation."""
+    files = [p for p in home.rglob("*") if p.is_file()]
+    assert [p for p in files if p.suffix == ".dcm"]
+    for path in files:
+        content = path.read_bytes()
+        assert MARK not in content, path
+        assert path.suffix != ".dcm" or bytes(2000) not in content, path
 
 
 def ct_image(number: int = 5, **given: Any) -> Dataset:
@@ -160,17 +199,23 @@ def check(found: dict[str, Any]) -> None:
     assert found["derived_water_equivalent_diameter_mm"] == pytest.approx(DIAMETER_MM, rel=5e-3)
 
 
-def test_images_of_a_folder(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_images_of_a_folder_and_of_a_zip(settings: Settings, tmp_path: Path) -> None:
     from pipelines.folder import ingest_paths
 
     folder = tmp_path / "images"
     folder.mkdir()
-    for number in (1, 2, 5):
-        (folder / f"{number}.dcm").write_bytes(as_file(ct_image(number)))
-    ingest_paths([folder], settings)
+    (folder / "1.dcm").write_bytes(as_file(ct_image(1, PixelData=marked(1))))
+    with zipfile.ZipFile(folder / "more.zip", "w") as zipped:
+        for number in (2, 5):
+            zipped.writestr(f"{number}.dcm", as_file(ct_image(number, PixelData=marked(number))))
+    taken = ingest_paths([folder], settings)
+    assert taken.counts == {"stored": 3}
     check(sizes(settings))
+    no_pixel_in(settings.home)
 
 
+@pytest.mark.slow
 def test_images_of_a_peer_keep_the_size_and_lose_the_pixels(
     settings: Settings,
 ) -> None:
@@ -185,15 +230,129 @@ def test_images_of_a_peer_keep_the_size_and_lose_the_pixels(
         association = request(sender, "127.0.0.1", receiver.port, ae_title=named.ae_title)
         assert association.is_established
         for number in (5, 10):
-            image = dcmread(BytesIO(as_file(ct_image(number))))
+            image = dcmread(BytesIO(as_file(ct_image(number, PixelData=marked(number)))))
             assert association.send_c_store(image).Status in (0x0000, 0xB006)
         association.release()
     with ingesting(named) as (_, ingest):
         finish(ingest)
     check(sizes(named))
-    kept = [p for p in named.archive_dir.rglob("*") if p.is_file()]
-    assert kept
-    assert all(p.stat().st_size < 10_000 for p in kept)
+    no_pixel_in(named.home)
+
+
+def test_images_by_stow_where_the_site_takes_them(settings: Settings) -> None:
+    from pipelines.stow import StowServer, token_file
+    from tests.pipelines.test_stow import MULTIPART, body
+
+    taking = settings.model_copy(update={"stow_port": 0, "stow_images": True})
+    with StowServer(taking) as server:
+        headers = {"Authorization": f"Bearer {token_file(taking).read_text().strip()}"}
+        answer = httpx.post(
+            f"http://127.0.0.1:{server.port}/studies",
+            content=body(as_file(ct_image(PixelData=marked()))),
+            headers=headers | {"Content-Type": MULTIPART},
+            timeout=120,
+        )
+    assert answer.status_code == 202
+    (kept,) = answer.json()["00081199"]["Value"]
+    assert kept["00081196"]["Value"] == [0xB006]
+    spool = Spool(taking.spool_dir)
+    (path,) = spool.waiting()
+    (size,) = spool.load(path).receipt.derived.values()
+    assert size.value == pytest.approx(DIAMETER_MM, rel=5e-3)
+    no_pixel_in(taking.home)
+
+
+def test_images_of_a_watched_folder_are_measured_and_not_deleted(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """What is kept of an image is its header: the file may be the only whole one."""
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    watching = settings.model_copy(
+        update={
+            "watch_folders": (str(folder),),
+            "watch_afterwards": "delete",
+            "watch_settle_s": 1e-3,
+        }
+    )
+    image = folder / "5.dcm"
+    image.write_bytes(as_file(ct_image(PixelData=marked())))
+    with Watcher(watching) as watcher:
+        watcher.look()
+        time.sleep(0.01)
+        assert watcher.look([image]) == 1
+    assert image.exists()
+    (path,) = Spool(watching.spool_dir).waiting()
+    assert Spool(watching.spool_dir).load(path).receipt.derived
+    no_pixel_in(watching.home)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, DeflatedExplicitVRLittleEndian])
+def test_compressed_pixels_that_can_be_decoded(syntax: UID) -> None:
+    found = here().keep(compressed(syntax))
+    (size,) = found.derived.values()
+    assert size.value == pytest.approx(DIAMETER_MM, rel=5e-3)
+    assert b"PIXELS OF" not in found.data
+    assert "PixelData" not in dcmread(BytesIO(found.data))
+    assert len(found.data) < 2000
+
+
+def compressed(syntax: UID) -> bytes:
+    """The image in an encoding of its own."""
+    image = dcmread(BytesIO(as_file(ct_image())))
+    if syntax == JPEG2000Lossless:
+        plane = BytesIO()
+        values = water_cylinder().astype(np.uint16)
+        Image.fromarray(values).save(plane, "JPEG2000", irreversible=False, no_jp2=True)
+        image.PixelData = encapsulate([plane.getvalue()])
+        image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
+        image.PixelRepresentation = 0
+        return as_file(image, syntax)
+    if syntax == RLELossless:
+        image.compress(syntax, generate_instance_uid=False)
+    return as_file(image, syntax)
+
+
+@pytest.mark.parametrize("name", ["JPEGLosslessSV1", "JPEGLSLossless", "HTJ2KLossless"])
+def test_compressed_pixels_that_cannot_be_decoded_leave_an_issue(name: str) -> None:
+    """With an optional decoder installed there is a value, or the pixels do not fit."""
+    syntax = getattr(pydicom.uid, name)
+    image = ct_image(PixelData=encapsulate([b"\xff\xd8\xff\xd9"]))
+    image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
+    kept = here().keep(as_file(image, syntax))
+    (found,) = kept.derived.values()
+    assert found.value is None
+    reason = str(found.inputs["reason"])
+    if not can_decode(syntax):
+        assert syntax in reason
+        assert "Explicit VR Little Endian" in reason
+    ((part,), _) = dose_lib.read_bytes(kept.data)
+    part = msgspec.structs.replace(part, derived={**part.derived, **kept.derived})
+    done = derive_part(part, factors=dose_factors("AAPM-96"))
+    assert [(i.code, i.seen) for i in done.issues if i.code == "size_not_measured"] == [
+        ("size_not_measured", f"1 image: {reason}")
+    ]
+
+
+def test_a_picture_that_claims_to_be_vast() -> None:
+    """A codestream of 400 bytes that promises 60,000 × 60,000 pixels."""
+    data = bytearray(compressed(JPEG2000Lossless))
+    at = data.index(b"\xff\x51")
+    data[at + 6 : at + 14] = (60_000).to_bytes(4, "big") * 2
+    (found,) = here().keep(bytes(data)).derived.values()
+    assert found.value is None
+
+
+@pytest.mark.parametrize("work", [sleep_on, die])
+def test_a_decoder_that_hangs_or_dies_costs_a_size_and_no_object(
+    work: Callable[[Connection], None],
+) -> None:
+    measurer = Measurer(longest_s=0.2 if work is sleep_on else 60, work=work)
+    kept = Pixels(5, measurer.measure).keep(as_file(ct_image()))
+    measurer.close()
+    (found,) = kept.derived.values()
+    assert found.inputs["reason"] == "the decoder did not finish with these pixels"
+    assert len(kept.data) < 2000
 
 
 def test_slices_add_up_beside_a_report_in_any_order() -> None:
