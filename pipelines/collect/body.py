@@ -15,18 +15,29 @@ from dose_lib.units import factor, fold_unit
 
 _NUMBER = re.compile(r"[=+]?\s*(\d{1,6}(?:[.,]\d{1,6})?)\s*([^\d\s].*)?")
 _POUND, _INCH = 0.45359237, 2.54  # kg, cm; exact by definition
-_MORE_WEIGHTS = {
-    **dict.fromkeys(("lb", "lbs", "lb_av", "lb_us", "pound", "pounds"), _POUND),
-    **dict.fromkeys(("oz", "oz_av", "ounce", "ounces"), _POUND / 16),
-    **dict.fromkeys(("gm", "gms", "gram", "grams", "gr"), 1e-3),
-    **dict.fromkeys(("kgs", "kilogram", "kilograms", "kilo"), 1.0),
-}
-_MORE_HEIGHTS = {
-    **dict.fromkeys(("in", "in_i", "in_us", "inch", "inches"), _INCH),
-    **dict.fromkeys(("ft", "ft_i", "ft_us", "foot", "feet"), 12 * _INCH),
-    **dict.fromkeys(("centimeter", "centimetre", "cms"), 1.0),
-    **dict.fromkeys(("meter", "metre", "mtr"), 100.0),
-}
+
+
+def _folded(units: dict[str, float]) -> dict[str, float]:
+    """As `fold_unit` will write what arrives."""
+    return {fold_unit(unit): times for unit, times in units.items()}
+
+
+_MORE_WEIGHTS = _folded(
+    {
+        **dict.fromkeys(("lb", "lbs", "lb_av", "lb_us", "pound", "pounds"), _POUND),
+        **dict.fromkeys(("oz", "oz_av", "ounce", "ounces"), _POUND / 16),
+        **dict.fromkeys(("gm", "gms", "gram", "grams", "gr"), 1e-3),
+        **dict.fromkeys(("kgs", "kilogram", "kilograms", "kilo"), 1.0),
+    }
+)
+_MORE_HEIGHTS = _folded(
+    {
+        **dict.fromkeys(("in", "in_i", "in_us", "inch", "inches"), _INCH),
+        **dict.fromkeys(("ft", "ft_i", "ft_us", "foot", "feet"), 12 * _INCH),
+        **dict.fromkeys(("centimeter", "centimetre", "cms"), 1.0),
+        **dict.fromkeys(("meter", "metre", "mtr"), 100.0),
+    }
+)
 
 
 class SizeOf(Hidden, frozen=True, kw_only=True):
