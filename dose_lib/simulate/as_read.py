@@ -12,11 +12,13 @@ from typing import Any
 
 import msgspec
 
+from dose_lib.dicom.projection import mammography_mode
 from dose_lib.keys import patient_key, staff_key
 from dose_lib.records import (
     CtAcquisitionType,
     CtEvent,
     Identity,
+    Modality,
     Part,
     Phantom,
     SourceKind,
@@ -109,8 +111,15 @@ def _completed(part: Part) -> tuple[tuple[Any, ...], Totals]:
     if xray:
         fluoro = sum(e.event_type is XRayEventType.FLUOROSCOPY for e in xray)
         counts = {"n_fluoro_events": fluoro, "n_acquisition_events": len(xray) - fluoro}
+        if part.modality is Modality.MG:
+            xray = [_with_mode(e) for e in xray]
         return tuple(xray), _with(part.totals, counts)
     return part.events, part.totals
+
+
+def _with_mode(event: XRayEvent) -> XRayEvent:
+    """A report names no technique of mammography; a reader tells it by name and movement."""
+    return msgspec.structs.replace(event, mg_mode=mammography_mode(msgspec.structs.asdict(event)))
 
 
 def _is_tracking(event: CtEvent) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from dose_lib.records import CtEvent, Identity, Part, SourceObject
+from dose_lib.records import CtEvent, Identity, Part, SourceObject, StepStatus
 from dose_lib.simulate.ct_exam import ct_totals
 from dose_lib.simulate.scenario import DeviceSpec
 from dose_lib.simulate.truth import Truth
@@ -91,13 +91,19 @@ class Exam(msgspec.Struct, frozen=True, kw_only=True):
         if not self.device.mpps:
             return ()
         ended = max(p.ended_at or self.started_at for p in self.parts)
-        moments: tuple[tuple[Command, datetime], ...] = (
-            ("N-CREATE", self.started_at),
-            ("N-SET", ended + timedelta(seconds=20)),
+        chance = seed_number("discontinued", self.part.study_uid) % 10_000 / 10_000
+        is_broken_off = chance < self.device.discontinued_share
+        moments: tuple[tuple[Command, datetime, StepStatus], ...] = (
+            ("N-CREATE", self.started_at, StepStatus.IN_PROGRESS),
+            (
+                "N-SET",
+                ended + timedelta(seconds=20),
+                StepStatus.DISCONTINUED if is_broken_off else StepStatus.COMPLETED,
+            ),
         )
         return tuple(
             SimObject(
-                data=write_step(self.part, self.identity, is_completed=command == "N-SET"),
+                data=write_step(self.part, self.identity, status),
                 sop_class=PERFORMED_STEP,
                 sop_instance_uid=step_uid(self.part),
                 study_uid=self.part.study_uid,
@@ -105,7 +111,7 @@ class Exam(msgspec.Struct, frozen=True, kw_only=True):
                 sent_at=moment,
                 command=command,
             )
-            for command, moment in moments
+            for command, moment, status in moments
         )
 
     def _reports(self, report: Report) -> list[SimObject]:

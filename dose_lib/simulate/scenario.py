@@ -88,6 +88,8 @@ class DeviceSpec(Spec):
         Time an exam keeps the room busy.
     mpps
         Whether it sends performed procedure steps, which reports and images then refer to.
+    discontinued_share
+        Share of the steps that end as discontinued; what was exposed until then is reported.
     quality_control
         Whether a phantom is exposed on weekday mornings.
     """
@@ -113,6 +115,7 @@ class DeviceSpec(Spec):
     minutes: float = Field(8.0, gt=0)
     quality_control: bool = False
     mpps: bool = False
+    discontinued_share: float = Field(0.0, ge=0, le=1)
     biplane: bool = False
     operators: tuple[str, ...] = Field(min_length=1)
     physicians: tuple[str, ...] = ()

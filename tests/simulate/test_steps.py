@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
@@ -120,8 +121,24 @@ def test_steps_are_sent_around_their_objects(ris: Ris, exams: list[Exam]) -> Non
     assert result.n_sent == len(objects)
     assert ris.order == [(o.command, o.sop_instance_uid) for o in objects]
     ended = {s.get("PerformedProcedureStepStatus") for s in ris.steps.values()}
-    assert ended <= {"IN PROGRESS", "COMPLETED"}
+    assert ended <= {"IN PROGRESS", "COMPLETED", "DISCONTINUED"}
     assert "COMPLETED" in ended
+
+
+def test_a_step_may_be_discontinued_and_keeps_what_was_exposed(exams: list[Exam]) -> None:
+    exam = next(e for e in exams if e.device.alias == "Cath Lab 1" and e.is_patient)
+    spec = exam.device.model_copy(update={"discontinued_share": 1.0})
+    broken_off = msgspec.structs.replace(exam, device=spec)
+    (read,), _ = read_bytes(together(broken_off.steps()))
+    assert read.performed_step_status is StepStatus.DISCONTINUED
+    assert len(read.events) == len(exam.part.events)
+    reason = pydicom.dcmread(BytesIO(broken_off.steps()[1].data))
+    (code,) = reason.PerformedProcedureStepDiscontinuationReasonCodeSequence
+    assert code.CodeValue == "110513"
+    month = Hospital.load("district", end=DAY, days=20)
+    ends = [e.steps()[1].data for e in month.exams() if e.steps()]
+    share = sum(b"DISCONTINUED" in data for data in ends) / len(ends)
+    assert 0 < share < 0.06  # two in a hundred, the same ones in each run
 
 
 def test_a_receiver_without_steps_still_gets_the_objects(exams: list[Exam]) -> None:

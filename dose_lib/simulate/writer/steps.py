@@ -10,7 +10,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from dose_lib.records import CtAcquisitionType, CtEvent, Identity, Part, Phantom, XRayEvent
+from dose_lib.records import (
+    Code,
+    CtAcquisitionType,
+    CtEvent,
+    Identity,
+    Part,
+    Phantom,
+    StepStatus,
+    XRayEvent,
+)
 from dose_lib.simulate.uids import derive_uid
 from dose_lib.simulate.writer.codes import dcm
 from dose_lib.simulate.writer.document import PERFORMED_STEP, Header
@@ -28,23 +37,40 @@ _TYPES = {
 _PHANTOMS = {Phantom.HEAD_16CM: dcm("113690"), Phantom.BODY_32CM: dcm("113691")}
 
 
+# Why a step was broken off (CID 9300); a completed one has no reason.
+_UNSPECIFIED = code_item(
+    Code("110513", "DCM", "Discontinued for unspecified reason"), codec(_CHARSET)
+)[8:]
+_END: dict[StepStatus, Header] = {
+    StepStatus.COMPLETED: {0x00400252: ("CS", "COMPLETED")},
+    StepStatus.DISCONTINUED: {
+        0x00400252: ("CS", "DISCONTINUED"),
+        0x00400281: ("SQ", [_UNSPECIFIED]),
+    },
+}
+
+
 def step_uid(part: Part) -> str:
     """UID of the step an exam part was made in."""
     known = part.performed_step_uids
     return known[0] if known else derive_uid("step", part.study_uid)
 
 
-def write_step(part: Part, identity: Identity, *, is_completed: bool) -> bytes:
+def write_step(part: Part, identity: Identity, status: StepStatus) -> bytes:
     """One message of a performed procedure step, as a DICOM file.
 
     Parameters
     ----------
     part, identity
         The record and who it is of.
-    is_completed
-        False: what N-CREATE says at the start; True: what N-SET says at the end.
+    status
+        In progress: what N-CREATE says at the start; else what N-SET says at the end, when the
+        exam was completed, or discontinued after the exposures of the record.
     """
-    header = _ending(part, identity) if is_completed else _beginning(part, identity)
+    if status is StepStatus.IN_PROGRESS:
+        header = _beginning(part, identity)
+    else:
+        header = _ending(part, identity) | _END[status]
     present = {tag: entry for tag, entry in header.items() if entry[1] is not None}
     sender = part.device.station_ae_title or "SIM"
     return part10(PERFORMED_STEP, step_uid(part), encode(present, _CHARSET), source_ae=sender)
@@ -101,7 +127,6 @@ def _ending(part: Part, identity: Identity) -> Header:
         0x0018115E: ("DS", _decimal(totals.kap_gy_cm2, 10.0)),
         0x00400250: ("DA", da(ended)),
         0x00400251: ("TM", tm(ended)),
-        0x00400252: ("CS", "COMPLETED"),
         0x00400300: ("US", _count(totals.fluoro_time_s)),
         0x00400301: ("US", _count(totals.n_exposures)),
         0x0040030E: ("SQ", exposures or None),
