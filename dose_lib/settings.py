@@ -229,8 +229,13 @@ class Settings(BaseModel):
         description="Confidence from which a procedure name counts without a person; names below"
         " it wait in `dose map review`.",
     )
+    learn_names_cron: str = Field(
+        "20 2 * * *",
+        description="When names are learned from the site's own (`dose map learn`): five fields of"
+        " cron in the site's zone; empty: never by itself.",
+    )
     trigger_sets: tuple[str, ...] = Field(
-        ("AAPM-MPPG12a-2022", "SIR-NCRP168", "AAPM-DOSECHECK-2011"),
+        ("AAPM-MPPG12a-2022", "SIR-NCRP168", "AAPM-DOSECHECK-2011", "DOSELOOP-MULTIPLES"),
         description="Published sets of triggers for single exams; the site's own rows of kind"
         " `trigger` always count.",
     )

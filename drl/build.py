@@ -158,7 +158,8 @@ def _level_cells(row: Row, entry: Mapping[str, Any], label: Cells, source: Sourc
     statistic = _statistic(row, entry)
     kind = Kind.ACHIEVABLE if statistic == "p50" else Kind(entry["kind"])
     name = label["procedure_name"]
-    size_min, size_max = ("" if v is None else f"{v:.12g}" for v in (row.size_min, row.size_max))
+    ends = row.size_min, _open_end(row, entry)
+    size_min, size_max = ("" if v is None else f"{v:.12g}" for v in ends)
     return {
         "row_id": row_id(row._replace(statistic=statistic)),
         "set_id": entry["id"],
@@ -191,6 +192,13 @@ def _level_cells(row: Row, entry: Mapping[str, Any], label: Cells, source: Sourc
         "source": source.name,
         "source_line": str(row.place.line),
     }
+
+
+def _open_end(row: Row, entry: Mapping[str, Any]) -> float | None:
+    """Upper end of a band, itself outside: classes of whole numbers end where the next begins."""
+    if row.size_max is None or row.size_min == row.size_max:
+        return row.size_max
+    return row.size_max + (1.0 if entry.get("size_classes") == "whole" else 0.0)
 
 
 def _distinguish(levels: list[Cells]) -> list[Cells]:

@@ -38,7 +38,7 @@ from dose_lib.report import check_parameters, find_notebook, read_parameters
 from pipelines.heartbeat import Heartbeat, Value
 from pipelines.process import Stop, run_part
 from pipelines.silence import look_or_log
-from pipelines.tasks import Task, read_task, run_task
+from pipelines.tasks import Task, own_tasks, read_task, run_task
 from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,21 @@ def read_tasks(settings: Settings) -> list[Task]:
         trigger_of(task.cron, settings.timezone, where)
         tasks.append(task)
     return tasks
+
+
+def all_tasks(settings: Settings) -> list[Task]:
+    """The tasks of the timetable, and those that run without an entry.
+
+    Raises
+    ------
+    SettingsError
+        As `read_tasks`, and for a setting that is no time.
+    """
+    entries = read_tasks(settings)
+    own = own_tasks(settings, entries)
+    for task in own:
+        trigger_of(task.cron, settings.timezone, "setting learn_names_cron")
+    return [*entries, *own]
 
 
 def _entries(settings: Settings, kind: str) -> list[tuple[dict[str, Any], str]]:
@@ -210,7 +225,7 @@ class Timetable:
         elif not self._file.has_changed():
             return
         try:
-            planned, tasks = read_schedule(self._settings), read_tasks(self._settings)
+            planned, tasks = read_schedule(self._settings), all_tasks(self._settings)
         except SettingsError as error:
             self.problem = str(error)
             log.error("timetable cannot be used", extra={"reason": str(error)})

@@ -18,6 +18,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from dose_lib.errors import SettingsError, did_you_mean
 log = logging.getLogger(__name__)
 
 # What may be put on the timetable, by its first words: work that asks nobody and harms nothing.
-ALLOWED = ("collect", "reconcile", "silence", "sizes worklist", "sizes import")
+ALLOWED = ("collect", "reconcile", "silence", "sizes worklist", "sizes import", "map learn")
+LEARN = "map learn"
 _LIMIT_S = 6 * 3600
 _KEPT_TEXT = 2000
 
@@ -78,6 +80,18 @@ def read_task(entry: dict[str, Any], where: str) -> Task:
             todo=did_you_mean(words[0] if words else "", ALLOWED),
         )
     return task
+
+
+def own_tasks(settings: Settings, entries: Sequence[Task]) -> list[Task]:
+    """Tasks that run without an entry: learning of names, unless an entry says when.
+
+    It takes what the site's rules accept already, `accept_names_from` or surer, and leaves all
+    other names to a person; `dose map undo` takes one back.
+    """
+    is_said = any(shlex.split(t.run)[:2] == LEARN.split() for t in entries)
+    if is_said or not settings.learn_names_cron.strip():
+        return []
+    return [Task(run=LEARN, cron=settings.learn_names_cron)]
 
 
 def run_task(task: Task, settings: Settings) -> TaskRun:

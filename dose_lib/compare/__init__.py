@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from dose_lib.compare.expectation import (
+    Expectation,
+    PatientSize,
+    SizeBasis,
+    expect,
+    multiples_of,
+    size_of,
+)
 from dose_lib.compare.local import LocalLevel, LocalLevels, Method, local_levels
 from dose_lib.compare.practice import QUANTITIES, compare_practice, compare_task
 from dose_lib.compare.rule import Rule
@@ -15,10 +23,13 @@ __all__ = [
     "QUANTITIES",
     "Comparison",
     "Crossed",
+    "Expectation",
     "LocalLevel",
     "LocalLevels",
     "Method",
+    "PatientSize",
     "Rule",
+    "SizeBasis",
     "Status",
     "Step",
     "Summary",
@@ -27,9 +38,12 @@ __all__ = [
     "compare_practice",
     "compare_task",
     "crossed",
+    "expect",
     "judge",
     "local_levels",
     "median_rank",
+    "multiples_of",
+    "size_of",
     "summarise",
     "triggers_of",
 ]

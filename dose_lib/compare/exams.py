@@ -27,6 +27,7 @@ PER_EXAM = {
     Quantity.KAP: "kap_gy_cm2",
     Quantity.KA_R: "ka_r_mgy",
     Quantity.FLUORO_TIME: "fluoro_time_s",
+    Quantity.ACTIVITY: "administered_activity_mbq",
 }
 # Of one exposure; entrance dose that does not say how it was derived is none of them.
 PER_PROJECTION = {
@@ -128,13 +129,41 @@ def by_name(exams: Exams) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
 
 def read_exams(con: Backend, scope: Scope) -> Exams:
     """Exams of patients in a scope, with every dose that per-exam levels are about."""
-    doses = (*DLP_COLUMNS, *PER_EXAM.values())
+    activity = PER_EXAM[Quantity.ACTIVITY]
+    doses = (*DLP_COLUMNS, *(n for n in PER_EXAM.values() if n != activity))
     names = (*_WHO, "started_at", "age_y", "weight_kg", *doses)
+    # A lake or a table in memory may be without nuclear medicine.
+    has_nuclear = "n_administrations" in con.table("studies").columns
+    names += ("n_administrations",) if has_nuclear else ()
     exams = _in_scope(con, scope, names)
     exams = exams.filter(exams.procedure_name.notnull())
     if scope.procedures is not None:
         exams = exams.filter(exams.procedure_name.isin(scope.procedures))
-    return _exams(exams.select(*names).to_pyarrow(), doses)
+    found = exams.select(*names).to_pyarrow()
+    read = _exams(found, doses)
+    given = np.zeros(read.n, dtype=bool)
+    if has_nuclear:
+        given = np.nan_to_num(_floats(found, "n_administrations")) > 0
+    return read._replace(doses={**read.doses, activity: _activities(con, scope, read, given)})
+
+
+def _activities(con: Backend, scope: Scope, exams: Exams, given: Flags) -> Floats:
+    """Activity given in each exam, MBq: the sum, NaN where one administration states none."""
+    values = np.full(exams.n, np.nan)
+    if not given.any():
+        return values
+    rows = con.table("administrations")
+    rows = rows.select("part_key", "study_started_at", "administered_activity_mbq")
+    rows = _started(rows, rows.study_started_at, scope)
+    activity = rows.administered_activity_mbq
+    found = rows.group_by("part_key").aggregate(
+        total=activity.sum(), n_silent=(activity.isnull() | activity.isnan()).sum()
+    )
+    known = found.filter(found.n_silent == 0).select("part_key", "total").to_pyarrow().to_pydict()
+    totals = dict(zip(known["part_key"], known["total"], strict=True))
+    for place in np.flatnonzero(given):
+        values[place] = totals.get(exams.part_key[place], np.nan)
+    return values
 
 
 def _exams(found: Any, doses: tuple[str, ...]) -> Exams:

@@ -38,7 +38,7 @@ from dose_lib.settings import Settings, load_settings
 
 QUANTITIES = (
     Quantity.DLP, Quantity.CTDI_VOL, Quantity.KAP, Quantity.KA_R, Quantity.FLUORO_TIME,
-    Quantity.KA_E, Quantity.KA_I, Quantity.AGD,
+    Quantity.KA_E, Quantity.KA_I, Quantity.AGD, Quantity.ACTIVITY,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from dose_lib.reference import Kind, Level, Per, PhantomBasis, Quantity
 _UNITS = {
     Quantity.DLP: "mGy.cm", Quantity.CTDI_VOL: "mGy", Quantity.KAP: "Gy.cm2",
     Quantity.KA_R: "mGy", Quantity.FLUORO_TIME: "s", Quantity.KA_E: "mGy", Quantity.KA_I: "mGy",
-    Quantity.AGD: "mGy",
+    Quantity.AGD: "mGy", Quantity.ACTIVITY: "MBq",
 }  # fmt: skip
 _ON_PHANTOM = (
     (Phantom.HEAD_16CM, "dlp_16cm_mgy_cm"),

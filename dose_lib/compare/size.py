@@ -35,6 +35,12 @@ def needed_n(level: Level, minimum_n: int) -> int:
     return min(minimum_n, _CHILDREN_N) if level.population == "paediatric" else minimum_n
 
 
+def is_without_weight(body_region: str | None) -> bool:
+    """True for parts of the body whose dose does not follow the patient's weight."""
+    parts = components(body_region or "")
+    return bool(parts) and parts <= _WITHOUT_WEIGHT
+
+
 def select_size(level: Level, weight_kg: Floats, minimum_n: int) -> Selection:
     """Patients of standard size among those with a value.
 
@@ -57,11 +63,10 @@ def select_size(level: Level, weight_kg: Floats, minimum_n: int) -> Selection:
     mean = _mean(weight_kg)
     if level.size_basis is not None or level.population != "adult":
         return Selection(everyone, level.band, mean)
-    if (
-        components(level.body_region or "")
-        and components(level.body_region or "") <= _WITHOUT_WEIGHT
-    ):
+    if is_without_weight(level.body_region):
         return Selection(everyone, f"all sizes ({level.body_region})", mean)
+    if level.unit.endswith("/kg"):
+        return Selection(everyone, "all sizes (per kg)", mean)
     low, high = level.weight_min_kg or STANDARD_KG[0], level.weight_max_kg or STANDARD_KG[1]
     inside = (weight_kg >= low) & (weight_kg <= high)
     return _in_window(level, weight_kg, inside, f"{low:g} to {high:g} kg", minimum_n)

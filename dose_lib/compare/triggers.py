@@ -16,6 +16,7 @@ from dose_lib.normalise import is_diagnostic
 from dose_lib.normalise.regions import components, region_of_code
 from dose_lib.records import CtAcquisitionType, CtEvent, Modality, Part
 from dose_lib.reference import Confidence, Kind, Level, Per, Quantity
+from dose_lib.reference.template import TIMES
 
 FLUOROSCOPY = (Modality.RF, Modality.XA)
 _TRUNK = frozenset({"chest", "abdomen", "pelvis", "spine", "heart"})
@@ -69,7 +70,9 @@ def triggers_of(levels: Iterable[Level], sets: Sequence[str] | None = None) -> t
     rows = [
         x
         for x in levels
-        if x.kind is Kind.TRIGGER and (x.origin == "site" or sets is None or x.set_id in sets)
+        if x.kind is Kind.TRIGGER
+        and x.unit != TIMES
+        and (x.origin == "site" or sets is None or x.set_id in sets)
     ]
     steps = {x.row_id: _word(x) for x in rows}
     increments = {(x.set_id, x.quantity): x.value for x in rows if steps[x.row_id] == "increment"}

@@ -29,6 +29,9 @@ _ON_PHANTOM = {
 }
 
 
+PER_KG = "MBq/kg"  # levels of activity for any size of patient
+
+
 class Measured(NamedTuple):
     """One value an exam (NaN for none), why it has none, and how values were made."""
 
@@ -70,7 +73,7 @@ def _is_wider(done: str | None, named: str | None) -> bool:
 def _measure(level: Level, exams: Exams, scans: Scans | None) -> Measured:
     if level.needs_phantom and level.phantom is None:
         return _on_commonest_phantom(level, exams, scans)
-    if level.per in (Per.SCAN, Per.ACQUISITION) and scans is not None:
+    if level.per in (Per.SCAN, Per.ACQUISITION) and scans is not None and level.needs_phantom:
         return _per_scan(level, exams, scans)
     if level.per is Per.EXAM and level.quantity is Quantity.DLP and level.phantom is not None:
         return _dlp_per_exam(level.phantom, exams)
@@ -78,8 +81,7 @@ def _measure(level: Level, exams: Exams, scans: Scans | None) -> Measured:
         value = exams.doses.get(PER_PROJECTION[level.quantity], np.full(exams.n, np.nan))
         return Measured(value, _why(value, Reason.NO_QUANTITY), "per projection, mean of an exam's")
     if level.per is Per.EXAM and level.quantity in PER_EXAM:
-        value = exams.doses[PER_EXAM[level.quantity]]
-        return Measured(value, _why(value, Reason.NO_QUANTITY), "as stated for the exam")
+        return _per_exam(level, exams)
     nothing = np.full(exams.n, np.nan)
     return Measured(nothing, _why(nothing, Reason.PER_MISMATCH), f"per {level.per}")
 
@@ -94,6 +96,17 @@ def _why(value: Floats, reason: Reason) -> Words:
     out = np.full(value.size, None, dtype=object)
     out[np.isnan(value)] = reason
     return out
+
+
+def _per_exam(level: Level, exams: Exams) -> Measured:
+    """As stated; an activity by body weight needs the weight."""
+    whole = exams.doses[PER_EXAM[level.quantity]]
+    if level.unit != PER_KG:
+        return Measured(whole, _why(whole, Reason.NO_QUANTITY), "as stated for the exam")
+    value = whole / exams.weight_kg
+    reason = _why(value, Reason.SIZE_UNKNOWN)
+    reason[np.isnan(whole)] = Reason.NO_QUANTITY
+    return Measured(value, reason, "as stated for the exam, by body weight")
 
 
 def _dlp_per_exam(phantom: Phantom, exams: Exams) -> Measured:

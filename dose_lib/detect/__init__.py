@@ -9,6 +9,7 @@ from dose_lib.detect.adult_protocol import AdultProtocolOnChild
 from dose_lib.detect.detector import Detector, History
 from dose_lib.detect.dose_trigger import DoseTrigger
 from dose_lib.detect.equipment import NewDevice, NewSoftware
+from dose_lib.detect.expected_dose import ExpectedDose
 from dose_lib.reference import load_levels
 from dose_lib.settings import Settings, load_settings
 
@@ -16,6 +17,7 @@ __all__ = [
     "AdultProtocolOnChild",
     "Detector",
     "DoseTrigger",
+    "ExpectedDose",
     "History",
     "NewDevice",
     "NewSoftware",
@@ -39,6 +41,12 @@ def detectors(settings: Settings | None = None, *, con: Any = None) -> tuple[Det
     return (
         AdultProtocolOnChild(levels, country=settings.country, child_age_y=settings.child_age_y),
         DoseTrigger(triggers, child_age_y=settings.child_age_y),
+        ExpectedDose(
+            levels,
+            sets=settings.trigger_sets,
+            child_age_y=settings.child_age_y,
+            minimum_n=settings.minimum_n,
+        ),
         NewDevice(),
         NewSoftware(),
     )

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from dose_lib.normalise.contrast import contrast_of_events, contrast_of_words
 from dose_lib.normalise.events import diagnostic_events
+from dose_lib.normalise.passes import passes_of, phases_of_words
 from dose_lib.normalise.regions import components
 from dose_lib.records import Contrast, CtEvent, Issue, Modality, Part, Severity
 
@@ -32,6 +33,8 @@ CODES = {DISAGREES: "region", MORE: "region", LESS: "region", LONGER: "length",
 _ANY_LENGTH = frozenset(
     {"CT Head Perfusion", "CT Guided Intervention", "CT Radiotherapy Planning", "CT of PET-CT"}
 )
+# Gated, dynamic and dual-energy scans go over one place more often than they have phases.
+_MANY_PASSES = frozenset({"CTA Coronary", "CT Calcium Score", "CTA TAVI"})
 _STANDARD_CM = 170.0
 _HEIGHT_CM = (45.0, 215.0)  # beyond it a height is a slip
 _ADULT_Y = 16.0
@@ -136,18 +139,34 @@ def _by_length(part: Part, coded: Coded, lengths: list[float]) -> Iterator[Issue
 
 
 def _by_phases(part: Part, coded: Coded, texts: Iterable[str]) -> Iterator[Issue]:
+    """Contrast and number of phases by words against those of the acquisitions."""
+    said = list(texts)
+    seen = _by_contrast(part, said) or _by_passes(part, coded, said)
+    if seen is not None:
+        message = "Phases or contrast were coded otherwise than they were done."
+        yield _issue(PHASES, coded, seen, message)
+
+
+def _by_contrast(part: Part, texts: Iterable[str]) -> str | None:
     """Contrast by words against contrast by the acquisitions' own codes."""
     by_events, by_words = contrast_of_events(part), contrast_of_words(texts)
     if by_events is None or by_words is None or by_events is by_words:
-        return
+        return None
     if by_words is Contrast.WITH and by_events is Contrast.BOTH:
-        return  # the native phase before contrast is part of many such exams
-    yield _issue(
-        PHASES,
-        coded,
-        f"{by_words.value} contrast by words, {by_events.value} by {_n_scans(part)} acquisitions",
-        "Phases or contrast were coded otherwise than they were done.",
-    )
+        return None  # the native phase before contrast is part of many such exams
+    return f"{by_words.value} contrast by words, {by_events.value} by {_n_scans(part)} acquisitions"
+
+
+def _by_passes(part: Part, coded: Coded, texts: Iterable[str]) -> str | None:
+    """Phases by words against how often one place was scanned."""
+    said = phases_of_words(texts)
+    if said is None or coded.name in _ANY_LENGTH | _MANY_PASSES:
+        return None
+    done = passes_of(part)
+    if done is None or said.least <= done.n <= said.most:
+        return None
+    times = "1 pass" if done.n == 1 else f"{done.n} passes"
+    return f"{said.words} by words, {times} over the same {done.length_mm:.0f} mm"
 
 
 def _n_scans(part: Part) -> int:

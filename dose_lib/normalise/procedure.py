@@ -173,7 +173,9 @@ def _by_protocols(part: Part) -> Iterator[_Said]:
     names = protocols(part)
     matches = [m for n in names if (m := match_text(n, part.modality))]
     if len({m.procedure.name for m in matches}) == 1:
-        yield _of_match(PROTOCOLS, " + ".join(names), matches[0])
+        # The one that is understood best speaks for all, whatever ran first.
+        surest = min(matches, key=lambda m: (bool(m.unknown), m.is_mended))
+        yield _of_match(PROTOCOLS, " + ".join(names), surest)
     elif len(names) > 1 and (match := match_text(" ".join(names), part.modality)):
         yield _of_match(PROTOCOLS, " + ".join(names), match)
 

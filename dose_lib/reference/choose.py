@@ -173,12 +173,17 @@ def _resolve(
     doubt: str | None = None
     for rows in slots.values():
         left = _prefer(_prefer(rows, "indication", indication), "contrast", contrast)
-        if len(left) == 1:
-            chosen += left
+        if len(left) == 1 or _is_one_value(left):
+            chosen.append(left[0])
         else:
             names = ", ".join(sorted(_difference(x) for x in left))
             doubt = f"{left[0].set_id} has several levels for it ({names}); say which is meant"
     return Narrowed(tuple(chosen), Reason.AMBIGUOUS if doubt else None, doubt)
+
+
+def _is_one_value(rows: Sequence[Level]) -> bool:
+    """True for rows that differ in a detail only: no verdict depends on which of them is meant."""
+    return len({(x.value, x.unit, x.indication, x.contrast) for x in rows}) == 1
 
 
 def _prefer(rows: list[Level], field: str, wanted: str | None) -> list[Level]:

@@ -12,7 +12,7 @@ from dose_lib.errors import LevelError, UsageError, did_you_mean
 from dose_lib.normalise import catalogue, projections, read_site
 from dose_lib.records import Phantom
 from dose_lib.reference.level import Kind, Level, PhantomBasis
-from dose_lib.reference.template import SITE_COLUMNS, Row, day, lines, row_id
+from dose_lib.reference.template import SITE_COLUMNS, TIMES, Row, day, lines, row_id
 from dose_lib.settings import Settings
 
 ANY = "any"
@@ -180,6 +180,8 @@ def _own(row: Row, names: Mapping[str, str | None], country: str) -> Level:
     kind = row.text("kind") or "local"
     if kind not in tuple(Kind):
         raise row.place.refuse("kind", kind, "one of " + ", ".join(Kind))
+    if row.unit == TIMES and kind != Kind.TRIGGER:
+        raise row.place.refuse("unit", TIMES, "a unit of dose; multiples are for triggers")
     is_for_all = kind == Kind.TRIGGER and name == ANY
     if name not in names and not is_for_all:
         hint = did_you_mean(name, names)

@@ -39,6 +39,8 @@ QUANTITIES = {
     "fluoroscopy_time": (Quantity.FLUORO_TIME, "s"),
     "administered_activity": (Quantity.ACTIVITY, "MBq"),
 }
+TIMES = "times"
+"""Unit of a trigger that is a multiple of the exam's expected dose."""
 _ALIASES = {q.value: pair for q, pair in {v[0]: v for v in QUANTITIES.values()}.items()}
 _MODALITIES = ("CT", "RF", "XA", "DX", "MG", "NM", "PT", "CBCT", "DENTAL", "PX", "IO")
 _STATISTICS = {
@@ -211,6 +213,8 @@ def _value(place: Place, texts: dict[str, str]) -> tuple[Quantity, float, str]:
         raise place.refuse("value", texts["value"], "a number above 0")
     if quantity is Quantity.ACTIVITY and texts["unit"] == "MBq/kg":
         return quantity, recorded, "MBq/kg"
+    if texts["unit"] == TIMES:
+        return quantity, recorded, TIMES
     scale = factor(texts["unit"], unit)
     if scale is None:
         raise place.refuse("unit", texts["unit"], f"a unit of {name} such as {unit}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -24,6 +24,9 @@ from pipelines.status import (
     readiness,
     try_accounts,
 )
+
+if TYPE_CHECKING:
+    from pipelines.timetable import Entry
 
 Port = Annotated[
     int | None,
@@ -103,6 +106,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
     if json:
         content = msgspec.to_builtins(state)
         content |= {"is_healthy": state.is_healthy, "objects": msgspec.to_builtins(accounts)}
+        content |= {"timetable": msgspec.to_builtins(_timetable(chosen))}
         typer.echo(msgspec.json.format(msgspec.json.encode(content)))
     else:
         _show(chosen, state, accounts)
@@ -131,6 +135,7 @@ def _show(chosen: Settings, state: ServiceState, accounts: Accounts | str) -> No
             f"pending device: {peer.ae_title}@{peer.address}, {peer.attempts} attempts, "
             f"last {peer.last_seen:%Y-%m-%d %H:%M}; allow it in dicom_peers",
         )
+    _show_timetable(_timetable(chosen))
     say(f"{state.disk_free_bytes / 1e9:.1f} GB free on the disk")
 
 
@@ -152,6 +157,33 @@ def _parts_table(state: ServiceState) -> Table:
     if state.service and state.service.health:
         table.caption = f"health: {state.service.health}/health"
     return table
+
+
+def _timetable(chosen: Settings) -> list[Entry] | str:
+    from pipelines.timetable import try_timetable  # loads the scheduler and the notebooks' reader
+
+    return try_timetable(chosen)
+
+
+def _show_timetable(entries: list[Entry] | str) -> None:
+    if isinstance(entries, str):
+        say(entries, to=err)
+        return
+    if not entries:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="timetable", title_justify="left")
+    for head in ("run", "when", "next", "last"):
+        table.add_column(head)
+    for entry in entries:
+        last = "" if entry.last_at is None else f"{entry.last_at.astimezone():%Y-%m-%d %H:%M}"
+        ended = {None: "", True: ", done", False: ", failed"}[entry.is_done]
+        table.add_row(
+            f"{entry.kind} {entry.run}",
+            entry.cron + (" (default)" if entry.is_default else ""),
+            f"{entry.next_at:%Y-%m-%d %H:%M}" if entry.next_at else "never",
+            last + ended,
+        )
+    out.print(table)
 
 
 def _facts(part: PartState) -> Text:

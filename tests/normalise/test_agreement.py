@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import msgspec
 import pytest
 
 from dose_lib.normalise import DISAGREEMENTS, SiteFacts, name_part, normalise_part
-from dose_lib.records import Code, CtEvent, Part, Patient
+from dose_lib.records import Code, CtAcquisitionType, CtEvent, Part, Patient
 from tests.normalise.test_part import ABDOMEN, CHEST, event, part
 
 SITE = SiteFacts(timezone="Europe/London")
@@ -92,6 +94,62 @@ def test_more_done_is_said_once() -> None:
 def test_phases(text: str, contexts: list[Code | None], found: list[str]) -> None:
     scans = [scan(320.0, CHEST, procedure_context=c) for c in contexts]
     assert issues(part(*scans, study_description=text, patient=ADULT)) == found
+
+
+def passes(*lengths_mm: float | None, **fields: object) -> tuple[CtEvent, ...]:
+    """Spirals one after the other, half a minute apart."""
+    at = datetime(2026, 3, 2, 9)
+    times = (at + timedelta(seconds=30 * n) for n in range(len(lengths_mm)))
+    where = fields.pop("target_region", CHEST)
+    return tuple(
+        scan(x, where, **{"started_at": t, **fields})  # type: ignore[arg-type]
+        for x, t in zip(lengths_mm, times, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lengths", "seen"),
+    [
+        ("CT Thorax W/O", (320, 320), None),  # supine and prone, or in- and expiration
+        ("CT Thorax W/O", (320, 320, 320), "without contrast by words, 3 passes"),
+        ("CT Thorax W/O", (320, 320, 191), None),  # a part was repeated
+        ("CT Thorax W/O", (320, 320, 240), "without contrast by words, 3 passes"),
+        ("CT Thorax W/O", (320, 320, None), None),
+        ("CT Thorax with contrast", (320, 320, 320), None),  # native, arterial, venous
+        ("CT Thorax with contrast", (320, 320, 320, 320), "with contrast by words, 4 passes"),
+        ("CT Thorax with and without contrast", (320, 320), None),
+        ("CT Thorax with and without contrast", (320,), "1 pass over the same 320 mm"),
+        ("CT Liver triphasic", (220,), "several phases by words, 1 pass"),
+        ("CT Liver triphasic", (220, 220, 220), None),
+        ("CT Thorax", (320,) * 5, None),
+    ],
+)
+def test_passes_over_one_place(text: str, lengths: tuple[float, ...], seen: str | None) -> None:
+    """Scanners that state no context of their acquisitions: passes tell what was done."""
+    region = ABDOMEN if "Liver" in text else CHEST
+    events = passes(*lengths, target_region=region)
+    done = part(*events, study_description=text, patient=ADULT)
+    found = [i for i in name_part(done, SITE).issues if i.code == "phases_disagree"]
+    assert len(found) == (seen is not None)
+    assert all(seen in str(i.seen) for i in found)
+
+
+def test_what_is_no_further_pass() -> None:
+    """Two tubes at one time, positions of a step-and-shoot scan, places beside each other."""
+    text, at = "CT Thorax W/O", datetime(2026, 3, 2, 9)
+    beside = [
+        scan(250.0, CHEST, scan_bottom_z_mm=z, scan_top_z_mm=z + 250.0) for z in (0.0, 110.0, 220.0)
+    ]
+    for events in (
+        passes(320, 320, 320, started_at=at),
+        passes(320, 320, 320, acquisition_type=CtAcquisitionType.SEQUENCED),
+        beside,
+    ):
+        assert issues(part(*events, study_description=text, patient=ADULT)) == []
+    for z, found in ((99.0, ["phases_disagree"]), (101.0, [])):  # six tenths of the shorter
+        ranges = [(0.0, 250.0), (0.0, 250.0), (z, z + 250.0)]
+        same = [scan(250.0, CHEST, scan_bottom_z_mm=a, scan_top_z_mm=b) for a, b in ranges]
+        assert issues(part(*same, study_description=text, patient=ADULT)) == found
 
 
 def test_interventions_and_planning_have_any_length() -> None:

@@ -22,6 +22,7 @@ from dose_lib.records import (
     Filter,
     Identity,
     Laterality,
+    MgMode,
     Modality,
     Part,
     Phantom,
@@ -386,11 +387,11 @@ def test_words_of_another_language_change_no_number() -> None:
 @pytest.mark.parametrize("scenario", ["demo", "district"])
 def test_what_goes_straight_into_a_store_is_what_would_be_read(scenario: str) -> None:
     """`as_read` against reading the report, for every device of the scenario."""
-    seen: set[tuple[str, Modality]] = set()
+    seen: set[tuple[str, Modality, MgMode | None]] = set()
     hospital = Hospital.load(scenario, end=date(2026, 11, 20), days=5)
     for exam in hospital.exams():
         for report in exam.reports:
-            sign = (exam.device.alias, report.part.modality)
+            sign = (exam.device.alias, report.part.modality, report.part.mg_mode)
             # GE's C-arms round the kerma-area product to 0.0001 Gy.cm2.
             rel = 0.05 if report.dialect == "ge-oec" else 1e-9
             if report.dialect is None or sign in seen:
@@ -421,6 +422,7 @@ def test_what_goes_straight_into_a_store_is_what_would_be_read(scenario: str) ->
                     "acquisition_type",
                     "event_uid",
                     "is_bolus_tracking",
+                    "mg_mode",
                 ):
                     if hasattr(mine, name):
                         assert same(getattr(mine, name), getattr(theirs, name), name, rel) == [], (
