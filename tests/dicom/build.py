@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dose_lib import codes as c
 from dose_lib.codes.concept import Concept
@@ -186,7 +186,7 @@ def encode(data_set: Dataset, *, syntax: str = ExplicitVRLittleEndian) -> bytes:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = data_set.get("SOPClassUID", RDSR)
     meta.MediaStorageSOPInstanceUID = data_set.get("SOPInstanceUID", "1.2.3.1")
-    meta.TransferSyntaxUID = syntax
+    meta.TransferSyntaxUID = UID(syntax)
     data_set.file_meta = meta
     out = BytesIO()
     data_set.save_as(out, enforce_file_format=True)

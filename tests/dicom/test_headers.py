@@ -130,7 +130,7 @@ def test_a_filter_of_which_one_thing_is_said(name: str) -> None:
 def test_midnight_stands_for_no_time(
     study: str, acquisition: str | None, content: str | None, start: str
 ) -> None:
-    times = {}
+    times: dict[str, str] = {}
     for name, given in {"Study": study, "Acquisition": acquisition, "Content": content}.items():
         day, _, at = (given or "").partition(" ")
         times |= {f"{name}Date": day, f"{name}Time": at}

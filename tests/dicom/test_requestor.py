@@ -47,7 +47,7 @@ def association() -> Iterator[Association]:
     server.shutdown()
 
 
-def ok(_: evt.Event) -> int:
+def ok(_: Any) -> int:
     return 0
 
 
@@ -77,7 +77,8 @@ def test_the_checkpoint_of_pynetdicom_loses_an_answer(association: Association) 
 
 
 def test_ours_loses_none(association: Association) -> None:
-    association._reactor_checkpoint = takes_the_processor_away(Checkpoint)(association)
+    checkpoint: Any = takes_the_processor_away(Checkpoint)
+    association._reactor_checkpoint = checkpoint(association)
     assert [echo(association).get("Status") for _ in range(10)] == [0] * 10
     association.release()
     assert association.is_released

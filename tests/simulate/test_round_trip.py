@@ -128,7 +128,7 @@ ct_events = st.builds(
     is_rejected=maybe(flags),
     dose_check=maybe(checks),
 )
-size_estimates = st.builds(
+size_estimates: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     ssde_mgy=numbers,
     ssde_method=st.just(dcm("113988")),
@@ -158,8 +158,8 @@ filters = st.builds(
 ).map(
     lambda f: msgspec.structs.replace(
         f,
-        thickness_min_mm=min(f.thickness_min_mm, f.thickness_max_mm),
-        thickness_max_mm=max(f.thickness_min_mm, f.thickness_max_mm),
+        thickness_min_mm=min(f.thickness_min_mm or 0, f.thickness_max_mm or 0),
+        thickness_max_mm=max(f.thickness_min_mm or 0, f.thickness_max_mm or 0),
     )
 )
 _ANGLES = (
