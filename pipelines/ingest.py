@@ -28,7 +28,7 @@ from dose_lib.errors import (
     VaultError,
 )
 from dose_lib.records import Part
-from dose_lib.store import Incoming, Outcome, Status, Store
+from dose_lib.store import Incoming, LookedAt, Outcome, Status, Store
 from dose_lib.vault import Inbox
 from pipelines.archive import Archive, Quarantine
 from pipelines.breaker import Breaker
@@ -60,6 +60,13 @@ class Settled(NamedTuple):
     receipt: Receipt
     outcome: Outcome
     failure: Failure | None
+
+
+class Looking(NamedTuple):
+    """What the detectors are looking at: objects, and the parts they belong to."""
+
+    objects: list[Settled]
+    part_keys: tuple[str, ...]
 
 
 Stored = tuple[Outcome, Failure | None]
@@ -111,7 +118,7 @@ class Ingest:
         self._read: list[ReadObject] = []
         self._collecting_since = 0.0
         self._undetected: list[Settled] = []
-        self._looking: dict[int, list[Settled]] = {}
+        self._looking: dict[int, Looking] = {}
         self._batch = 0
         self._reading, self._storing = Breaker("the reader"), Breaker("the store")
         self.more_to_come = False  # True: large batches, also while the workers have no work
@@ -286,7 +293,7 @@ class Ingest:
             looked_at = settled.outcome.parts or self._store.parts(settled.outcome.part_keys)
             parts |= {p.part_key: p for p in looked_at}
         self._batch += 1
-        self._looking[self._batch] = batch
+        self._looking[self._batch] = Looking(batch, tuple(parts))
         self._pool.detect(Detect(self._batch, tuple(parts.values())))
 
     def _write_findings(self, detected: Detected) -> list[Settled]:
@@ -299,7 +306,14 @@ class Ingest:
                 "finding opened",
                 extra={"finding": finding.finding_id, "detector": finding.detector},
             )
-        return self._looking.pop(detected.batch, [])
+        looking = self._looking.pop(detected.batch, None)
+        if looking is None:
+            return []
+        found = frozenset(f.finding_id for f in detected.findings)
+        self._store.review(
+            LookedAt(part_keys=looking.part_keys, detectors=detected.detectors, found=found)
+        )
+        return looking.objects
 
     def _leave_spool(self, done: Iterable[Settled]) -> None:
         """Move settled objects to archive or quarantine."""
@@ -356,9 +370,9 @@ def from_both_ends(waiting: Sequence[Path], n: int) -> list[Path]:
 
 
 def _is_to_be_looked_at(settled: Settled) -> bool:
-    """True for what has dose; exams of years ago from an export open no findings."""
+    """True for what has dose, or changed what has; exams of an export open no findings."""
     has_dose = settled.outcome.status in (Status.STORED, Status.SUPERSEDED)
-    return has_dose and settled.receipt.route != "history"
+    return (has_dose or bool(settled.outcome.parts)) and settled.receipt.route != "history"
 
 
 def incoming_of(receipt: Receipt, read: ReadObject) -> Incoming:

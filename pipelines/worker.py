@@ -85,9 +85,10 @@ class ReadObject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Detected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What the detectors found in a batch, and which of them failed."""
+    """What the detectors found in a batch, which of them looked and which failed."""
 
     batch: int
+    detectors: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     failures: tuple[Failure, ...] = ()
 
@@ -212,6 +213,7 @@ class Worker:
         self.warm_up()
         findings: list[Finding] = []
         failures: list[Failure] = []
+        looked: list[str] = []
         for detector in detectors(self._settings, con=self._history):
             found = attempt(
                 lambda d=detector: tuple(d.look(request.parts, self._history)),  # type: ignore[misc]
@@ -221,7 +223,13 @@ class Worker:
                 failures.append(found)
             else:
                 findings.extend(found)
-        return Detected(batch=request.batch, findings=tuple(findings), failures=tuple(failures))
+                looked.append(detector.name)
+        return Detected(
+            batch=request.batch,
+            detectors=tuple(looked),
+            findings=tuple(findings),
+            failures=tuple(failures),
+        )
 
 
 def _receipt_of(path: Path) -> Receipt:

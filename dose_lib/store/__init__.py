@@ -12,11 +12,13 @@ from dose_lib.store.keyfile import site_key
 from dose_lib.store.ledger import Incoming, Outcome, Status
 from dose_lib.store.owner import Store
 from dose_lib.store.rebuild import Rebuilt, rebuild
+from dose_lib.store.reviewing import LookedAt
 from dose_lib.store.submit import backup_store, submit_decision, submit_findings
 from dose_lib.store.trace import trace
 
 __all__ = [
     "Incoming",
+    "LookedAt",
     "Manifest",
     "Outcome",
     "Rebuilt",

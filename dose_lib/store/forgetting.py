@@ -145,17 +145,19 @@ def _old(con: duckdb.DuckDBPyConnection, gone: Gone) -> dict[Place, str]:
 
 def _overtaken(con: duckdb.DuckDBPyConnection, places: Mapping[Place, str]) -> set[Place]:
     """Earlier filings of what is erased: they would come to count again."""
-    if not places:
+    out = standing(con, {study for study, _ in places}).out if places else {}
+    if not out:
         return set()
-    out = standing(con, {study for study, _ in places}).out
     rows = con.execute(
-        "WITH gone AS (SELECT sop_key, exposures_key FROM reading"
+        "WITH gone AS (SELECT sop_key, exposures FROM reading"
+        " WHERE (study_uid, sha256) IN (SELECT unnest(?), unnest(?))),"
+        " maybe AS (SELECT study_uid, sha256, sop_key, exposures FROM reading"
         " WHERE (study_uid, sha256) IN (SELECT unnest(?), unnest(?)))"
-        " SELECT study_uid, sha256 FROM reading WHERE sop_key IN (SELECT sop_key FROM gone)"
-        " OR exposures_key IN (SELECT exposures_key FROM gone WHERE exposures_key IS NOT NULL)",
-        [[s for s, _ in places], [h for _, h in places]],
+        " SELECT study_uid, sha256 FROM maybe WHERE sop_key IN (SELECT sop_key FROM gone)"
+        " OR EXISTS (SELECT 1 FROM gone WHERE list_has_all(gone.exposures, maybe.exposures))",
+        [list(names) for names in (*zip(*places, strict=True), *zip(*out, strict=True))],
     ).fetchall()
-    return {place for place in rows if place in out and place not in places}
+    return set(rows) - set(places)
 
 
 def _erase(con: duckdb.DuckDBPyConnection, places: Mapping[Place, str]) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Readings of an older store get the marks that say which of them count (migration 0007)."""
+"""Readings of an older store get the marks that say which of them count (0007 and 0011)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ _MARKS = pa.schema(
         ("row", pa.int64()),
         ("sop_key", pa.uint64()),
         ("exposures_key", pa.uint64()),
+        ("exposures", pa.list_(pa.uint64())),
         ("content_at", pa.timestamp("us")),
         ("started_at", pa.timestamp("us")),
         ("patient_key", pa.string()),
     ]
 )
-_UNMARKED = "sop_key IS NULL AND sop_instance_uid IS NOT NULL"
+_UNMARKED = (
+    "(sop_key IS NULL AND sop_instance_uid IS NOT NULL"
+    " OR exposures IS NULL AND exposures_key IS NOT NULL)"
+)
 _TO_JUDGE = """
-    SELECT DISTINCT study_uid FROM reading
-    WHERE sop_key IN (
+    WITH told AS (SELECT study_uid, unnest(exposures) AS exposure FROM reading)
+    SELECT study_uid FROM reading WHERE sop_key IN (
         SELECT sop_key FROM reading GROUP BY sop_key HAVING count(DISTINCT sha256) > 1
-    ) OR exposures_key IN (
-        SELECT exposures_key FROM reading GROUP BY exposures_key
-        HAVING count(DISTINCT study_uid) > 1
+    )
+    UNION SELECT study_uid FROM told WHERE exposure IN (
+        SELECT exposure FROM told GROUP BY exposure HAVING count(DISTINCT study_uid) > 1
     )
     ORDER BY study_uid
 """
@@ -50,6 +54,7 @@ def mark_readings(con: duckdb.DuckDBPyConnection) -> list[str]:
         try:
             con.execute(
                 "UPDATE reading SET sop_key = m.sop_key, exposures_key = m.exposures_key,"
+                " exposures = m.exposures,"
                 " content_at = m.content_at, started_at = m.started_at,"
                 " patient_key = m.patient_key FROM marks AS m WHERE reading.rowid = m.row"
             )

@@ -32,6 +32,7 @@ from dose_lib.store.migrate import migrate
 from dose_lib.store.part_tables import insert_rows
 from dose_lib.store.people import DECIDING, apply_aliases, people_decisions, what_is_gone
 from dose_lib.store.recall import Kept, forget_journaled, insert_new, recall, write_down_times
+from dose_lib.store.reviewing import LookedAt, review_looked_at, review_withdrawn
 from dose_lib.store.site_rules import default_merge, prepare, site_rules
 from dose_lib.store.studies import remake, settle
 from dose_lib.store.write import commit
@@ -161,9 +162,17 @@ class Store:
         if not batch:
             return []
         with self._lock:
-            outcomes = commit(self._con, batch, self._rules, self._clock())
-            write_down_times(self._con, self.journals, outcomes)
-            return outcomes
+            done = commit(self._con, batch, self._rules, self._clock())
+            write_down_times(self._con, self.journals, done.outcomes)
+            self._answer(review_withdrawn(self._con, done.part_keys))
+            return done.outcomes
+
+    def _answer(self, given: Sequence[Decision]) -> None:
+        """Keep our own answers to findings."""
+        if given:
+            with self._transaction():
+                kept = decisions.append_decisions(self._con, given, self._clock())
+                self.journals.decisions.append(kept)
 
     def parts(self, part_keys: Sequence[str]) -> tuple[Part, ...]:
         """Exam parts as they stand, merged and normalised, by key; unknown keys give none.
@@ -179,7 +188,16 @@ class Store:
         with self._transaction():
             new = finding_rows.add_findings(self._con, findings, self._clock())
             self.journals.findings.append(new)
+        # An exam may have been withdrawn while a detector looked at it.
+        with self._lock:
+            about = {f.part_key for f in new if f.part_key is not None}
+            self._answer(review_withdrawn(self._con, about) if about else ())
         return new
+
+    def review(self, looked: LookedAt) -> None:
+        """Answer findings that detectors do not find again in an exam that was corrected."""
+        with self._lock:
+            self._answer(review_looked_at(self._con, looked))
 
     def add_sizes(self, sizes: Sequence[MeasuredSize]) -> int:
         """Keep sizes from outside, each once; returns how many studies were made anew by them."""
@@ -266,6 +284,8 @@ class Store:
         erased = forget(self._con, self._rules)
         settle(self._con, erased.studies, self._rules)
         forget_journaled(self.journals, erased.part_keys, erased.size_ids)
+        kept = decisions.append_decisions(self._con, review_withdrawn(self._con), self._clock())
+        self.journals.decisions.append(kept)
 
     def removed_raw(self, hashes: Sequence[str]) -> None:
         """Note that the bytes of these contents are gone (see table `raw_removal`)."""

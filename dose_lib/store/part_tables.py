@@ -43,16 +43,17 @@ def write_parts(
         insert_rows(con, "provenance", pa.Table.from_pylist(traces, schema=_PROVENANCE))
 
 
-def delete_parts(con: duckdb.DuckDBPyConnection, studies: Sequence[str]) -> None:
-    """Remove the parts of studies, with all that hangs on them."""
+def delete_parts(con: duckdb.DuckDBPyConnection, studies: Sequence[str]) -> list[str]:
+    """Remove the parts of studies, with all that hangs on them; returns their keys."""
     if not studies:
-        return
+        return []
     keys = con.execute(
         "SELECT list(part_key) FROM part WHERE study_uid IN (SELECT unnest(?))", [list(studies)]
     ).fetchone()
-    if keys and keys[0]:
-        for table in PART_TABLES:
-            con.execute(f"DELETE FROM {table} WHERE part_key IN (SELECT unnest(?))", [keys[0]])  # noqa: S608 - a constant
+    found: list[str] = (keys and keys[0]) or []
+    for table in PART_TABLES if found else ():
+        con.execute(f"DELETE FROM {table} WHERE part_key IN (SELECT unnest(?))", [found])  # noqa: S608 - a constant
+    return found
 
 
 def insert_rows(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:

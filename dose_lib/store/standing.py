@@ -6,10 +6,12 @@ Three things take an object's reading out, and none of them depends on the order
 * a rejection note says that its object was wrong (`dose_lib.dicom.rejection`);
 * the same object, by SOP Instance UID, is there with newer content: corrected, or changed by
   an archive on its way;
-* the same exposures, by event UID and start, are there newer under another Study Instance
-  UID: moved, or filed under two orders.
+* the same exposures, by event UID and start, are there under another Study Instance UID, with
+  further ones or newer: moved, or filed under two orders.
 
-Newer is what was made later; of two made at the same time, what was first received later.
+Newer is what was made later; of two made at the same time, what was first received later. What
+an object says of all its parts counts together: of a PET-CT whose CT alone came again elsewhere
+nothing goes out.
 What is out stays in `reading` with its receipt, and comes back when the reason goes.
 """
 
@@ -19,7 +21,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -51,8 +53,8 @@ class _Row(NamedTuple):
     receipt_id: str
     received_at: datetime
     sop_key: int | None
-    exposures_key: int | None
     content_at: datetime | None
+    exposures: frozenset[int] = frozenset()
 
     @property
     def place(self) -> Place:
@@ -73,8 +75,8 @@ def sop_key(uid: str | None) -> int | None:
     return None if uid is None else text_key(uid)
 
 
-def exposures_key(part: Part) -> int | None:
-    """Key of the exposures and administrations of a reading; None if one has no UID."""
+def exposures_of(part: Part) -> list[str] | None:
+    """What tells each exposure and administration of a reading; None if one has no UID."""
     source = part.sources[0]
     marks = []
     for event in part.events:
@@ -86,7 +88,7 @@ def exposures_key(part: Part) -> int | None:
         if given.administration_uid is None:
             return None
         marks.append(f"{given.administration_uid} {_naive(given.started_at)}")
-    return text_key("\n".join([str(part.modality), *sorted(marks)])) if marks else None
+    return sorted(marks) or None
 
 
 def _naive(moment: datetime | None) -> str:
@@ -95,25 +97,39 @@ def _naive(moment: datetime | None) -> str:
 
 def marks_of(part: Part) -> dict[str, object]:
     """What a reading is known by, in the columns of `reading`."""
-    source = part.sources[0]
+    source, marks = part.sources[0], exposures_of(part)
+    modality = str(part.modality)
     return {
         "sop_key": sop_key(source.sop_instance_uid),
-        "exposures_key": exposures_key(part),
+        "exposures_key": text_key("\n".join([modality, *marks])) if marks else None,
+        "exposures": [text_key(f"{modality} {m}") for m in marks] if marks else None,
         "content_at": source.content_at.replace(tzinfo=None) if source.content_at else None,
         "started_at": part.started_at.replace(tzinfo=None) if part.started_at else None,
         "patient_key": part.patient.patient_key,
     }
 
 
-_COLUMNS = "study_uid, sha256, receipt_id, received_at, sop_key, exposures_key, content_at"
+_COLUMNS = "study_uid, sha256, receipt_id, received_at, sop_key, content_at, exposures"
+# Exposures are looked for among exams of the same days: millions of keys stay unread.
 _RELATED = f"""
-    WITH mine AS (
-        SELECT sop_key, exposures_key FROM reading WHERE study_uid IN (SELECT unnest($studies))
+    WITH mine AS MATERIALIZED (
+        SELECT sop_key, exposures_key, exposures, CAST(started_at AS DATE) AS day FROM reading
+        WHERE study_uid IN (SELECT unnest($studies))
+    ), days AS (
+        SELECT DISTINCT day + d AS day FROM mine, (SELECT unnest([-1, 0, 1]) AS d)
+        WHERE exposures IS NOT NULL
+    ), near AS (
+        SELECT study_uid, unnest(exposures) AS exposure FROM reading
+        WHERE CAST(started_at AS DATE) IN (SELECT day FROM days)
+    ), sharing AS (
+        SELECT DISTINCT study_uid FROM near
+        WHERE exposure IN (SELECT unnest(exposures) FROM mine)
     )
     SELECT DISTINCT {_COLUMNS} FROM reading
     WHERE study_uid IN (SELECT unnest($studies))
         OR sop_key IN (SELECT sop_key FROM mine WHERE sop_key IS NOT NULL)
         OR exposures_key IN (SELECT exposures_key FROM mine WHERE exposures_key IS NOT NULL)
+        OR study_uid IN (SELECT study_uid FROM sharing)
 """  # noqa: S608 - constants
 
 
@@ -124,10 +140,23 @@ def standing(con: duckdb.DuckDBPyConnection, studies: Iterable[str]) -> Standing
     rows: list[_Row] = []
     while found - known:
         known = set(found)
-        rows = [_Row(*r) for r in con.execute(_RELATED, {"studies": sorted(known)}).fetchall()]
+        rows = _by_place(con.execute(_RELATED, {"studies": sorted(known)}).fetchall())
         found |= {r.study_uid for r in rows}
     out = _judge(rows, _withdrawn(con, rows))
     return Standing(frozenset(found), out | history_out(con, sorted(found)))
+
+
+def _by_place(readings: Iterable[tuple[Any, ...]]) -> list[_Row]:
+    """One row an object in a study, with the exposures of all its parts, if all are known."""
+    found: dict[Place, list[tuple[Any, ...]]] = defaultdict(list)
+    for reading in readings:
+        found[reading[0], reading[1]].append(reading)
+    rows = []
+    for same in found.values():
+        lists = [reading[-1] for reading in same]
+        exposures = frozenset(key for keys in lists for key in keys) if all(lists) else frozenset()
+        rows.append(_Row(*same[0][:-1], exposures))
+    return rows
 
 
 def _withdrawn(con: duckdb.DuckDBPyConnection, rows: Iterable[_Row]) -> dict[int, RejectionReason]:
@@ -145,21 +174,34 @@ def _judge(rows: Sequence[_Row], withdrawn: Mapping[int, RejectionReason]) -> di
     for row in rows:
         if row.sop_key is not None and row.sop_key in withdrawn:
             out[row.place] = reason_of(withdrawn[row.sop_key])
-    for same in _grouped((r for r in rows if r.place not in out), "sop_key"):
+    for same in _of_one_object(r for r in rows if r.place not in out):
         newest = max(same, key=lambda r: r.age)
         out |= {r.place: CORRECTED for r in same if r.sha256 != newest.sha256}
-    for same in _grouped((r for r in rows if r.place not in out), "exposures_key"):
-        newest = max(same, key=lambda r: r.age)
-        out |= {r.place: MOVED for r in same if r.study_uid != newest.study_uid}
+    left = [r for r in rows if r.place not in out and r.exposures]
+    having: dict[int, list[_Row]] = defaultdict(list)
+    for row in left:
+        for exposure in row.exposures:
+            having[exposure].append(row)
+    for row in left:
+        # Whoever has all of its exposures has this one.
+        if any(_gives_way(row, other) for other in having[min(row.exposures)]):
+            out[row.place] = MOVED
     return out
 
 
-def _grouped(rows: Iterable[_Row], name: str) -> list[list[_Row]]:
+def _of_one_object(rows: Iterable[_Row]) -> list[list[_Row]]:
     groups: dict[int, list[_Row]] = defaultdict(list)
     for row in rows:
-        if (key := getattr(row, name)) is not None:
-            groups[key].append(row)
+        if row.sop_key is not None:
+            groups[row.sop_key].append(row)
     return list(groups.values())
+
+
+def _gives_way(row: _Row, other: _Row) -> bool:
+    """True if another study tells of all these exposures, and of more, or newer."""
+    if row.study_uid == other.study_uid or not row.exposures <= other.exposures:
+        return False
+    return len(row.exposures) < len(other.exposures) or row.age < other.age
 
 
 def reason_of(reason: RejectionReason) -> str:

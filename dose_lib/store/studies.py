@@ -8,6 +8,7 @@ an earlier one replaces it instead of being added to it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -34,11 +35,30 @@ _READING = pa.schema(
         ("record", pa.binary()),
         ("sop_key", pa.uint64()),
         ("exposures_key", pa.uint64()),
+        ("exposures", pa.list_(pa.uint64())),
         ("content_at", pa.timestamp("us")),
         ("started_at", pa.timestamp("us")),
         ("patient_key", pa.string()),
     ]
 )
+
+
+class Merged(NamedTuple):
+    """Studies that were made anew.
+
+    Attributes
+    ----------
+    by_study
+        Their parts.
+    out
+        Which readings do not count, and why.
+    part_keys
+        Every part they have or had.
+    """
+
+    by_study: dict[str, tuple[Part, ...]]
+    out: Mapping[Place, str]
+    part_keys: frozenset[str]
 
 
 def merge_studies(
@@ -48,18 +68,15 @@ def merge_studies(
     rules: Rules,
     *,
     with_history: bool = True,
-) -> tuple[dict[str, tuple[Part, ...]], Mapping[Place, str]]:
-    """Write the readings and make all studies anew that they or a note have changed.
-
-    Returns the parts of these studies, and which readings do not count.
-    """
+) -> Merged:
+    """Write the readings and make all studies anew that they or a note have changed."""
     stored = stored_readings(con, list(fresh))
     insert_rows(con, "reading", _reading_rows(r for rs in fresh.values() for r in rs))
     _keep_history(con, fresh)
     place = standing(con, {*fresh, *concerned})
     stored |= stored_readings(con, sorted(place.studies - set(fresh)))
     hidden = displaced(con, {*stored, *concerned})
-    delete_parts(con, sorted({*stored, *concerned}))
+    former = delete_parts(con, sorted({*stored, *concerned}))
     together = {s: [*stored.get(s, ()), *fresh.get(s, ())] for s in place.studies}
     made = make_parts(con, together, rules, place)
     write_parts(con, made.parts, made.received_at)
@@ -68,11 +85,12 @@ def merge_studies(
         remake(con, borrowers(con, made.parts, rules.adult_age_y), rules)
     settle_earlier(con, made.by_study, [r for rs in stored.values() for r in rs], place.out)
     changed = to_settle(con, hidden | displaced(con, place.studies)) if with_history else None
+    keys = frozenset(former).union(p.part_key for p in made.parts)
     if not changed:
-        return made.by_study, place.out
+        return Merged(made.by_study, place.out, keys)
     # Exams of exports that give way now, or come back.
-    merged, out = merge_studies(con, {}, changed, rules, with_history=False)
-    return made.by_study | merged, {**place.out, **out}
+    more = merge_studies(con, {}, changed, rules, with_history=False)
+    return Merged(made.by_study | more.by_study, {**place.out, **more.out}, keys | more.part_keys)
 
 
 def _keep_history(con: duckdb.DuckDBPyConnection, fresh: Mapping[str, list[Reading]]) -> None:

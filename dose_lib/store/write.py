@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import duckdb
 import msgspec
@@ -22,39 +23,49 @@ from dose_lib.store.standing import add_rejection, note_of
 from dose_lib.store.studies import merge_studies
 
 
+class Committed(NamedTuple):
+    """What a commit did.
+
+    Attributes
+    ----------
+    outcomes
+        One each, in the order of the batch.
+    part_keys
+        Exam parts that were made anew, or are no more.
+    """
+
+    outcomes: list[Outcome]
+    part_keys: frozenset[str]
+
+
 def commit(
     con: duckdb.DuckDBPyConnection, batch: Sequence[Incoming], rules: Rules, now: datetime
-) -> list[Outcome]:
+) -> Committed:
     """Store a batch in one transaction: all of it or, on any error, nothing.
 
     A receipt that is in the ledger already is answered from there and changes nothing,
     unless it waited or was in quarantine and can be read now.
-
-    Returns
-    -------
-    list of Outcome
-        One each, in the order of the batch.
     """
     con.execute("BEGIN")
     try:
-        outcomes = _commit(con, batch, rules, now)
+        done = _commit(con, batch, rules, now)
     except BaseException:
         con.execute("ROLLBACK")
         raise
     con.execute("COMMIT")
-    return outcomes
+    return done
 
 
 def _commit(
     con: duckdb.DuckDBPyConnection, batch: Sequence[Incoming], rules: Rules, now: datetime
-) -> list[Outcome]:
+) -> Committed:
     earlier = earlier_receipts(con, batch)
     # In order of arrival, so that a replay of the archive settles repetitions the same way.
     in_order = sorted(batch, key=lambda i: (i.received_at, i.receipt_id))
     fresh = {i.receipt_id: i for i in in_order if i.receipt_id not in earlier}
     known = known_contents(con, fresh.values())
     readings: dict[str, list[Reading]] = defaultdict(list)
-    concerned: set[str] = set()
+    notes: dict[str, list[str]] = {}
     outcomes: dict[str, Outcome] = dict(earlier)
     for receipt, incoming in fresh.items():
         if reason := _reason_to_forget(incoming, rules):
@@ -70,19 +81,34 @@ def _commit(
                 reading = Reading(part, incoming.sha256, receipt, incoming.received_at)
                 readings[part.study_uid].append(reading)
         else:
-            concerned.update(_take_note(con, incoming))
+            notes[receipt] = _take_note(con, incoming)
             status, reason = _verdict(incoming)
             outcomes[receipt] = Outcome(
                 sha256=incoming.sha256, receipt_id=receipt, status=status, reason=reason
             )
+    part_keys: frozenset[str] = frozenset()
+    concerned = {study for studies in notes.values() for study in studies}
     if readings or concerned:
-        merged, out = merge_studies(con, readings, concerned, rules)
-        finish(outcomes, fresh, merged, out)
+        merged = merge_studies(con, readings, concerned, rules)
+        finish(outcomes, fresh, merged.by_study, merged.out)
+        _tell_of_notes(outcomes, notes, merged.by_study)
+        part_keys = merged.part_keys
     for receipt, incoming in fresh.items():
         at = incoming.stored_at or now
         outcomes[receipt] = msgspec.structs.replace(outcomes[receipt], stored_at=at)
     write_ledger(con, fresh, outcomes)
-    return [outcomes[i.receipt_id] for i in batch]
+    return Committed([outcomes[i.receipt_id] for i in batch], part_keys)
+
+
+def _tell_of_notes(
+    outcomes: dict[str, Outcome],
+    notes: Mapping[str, Sequence[str]],
+    merged: Mapping[str, tuple[Part, ...]],
+) -> None:
+    """The exams that notes have changed, as they stand now, so that somebody looks again."""
+    for receipt, studies in notes.items():
+        parts = tuple(part for study in studies for part in merged.get(study, ()))
+        outcomes[receipt] = msgspec.structs.replace(outcomes[receipt], parts=parts)
 
 
 def _take_note(con: duckdb.DuckDBPyConnection, incoming: Incoming) -> list[str]:

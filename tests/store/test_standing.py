@@ -4,7 +4,7 @@
 | ------------------------------------------ | ----------------------------- |
 | report, then the same UID with other doses | the second                    |
 | report, then the same exposures under a    | the second, in its study;     |
-| second Study UID                           | the first study has no part   |
+| second Study UID, or these and further ones | the first study has no part  |
 | report, note 113037 or 113038 about it     | nothing                       |
 | report, note 113001 or 113039 about it     | the report: dose was given    |
 | any of these in any order                  | the same                      |
@@ -147,6 +147,46 @@ def test_a_moved_study_is_counted_once(real: Store) -> None:
     ]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+def test_a_moved_study_with_more_or_fewer_exposures_is_counted_once(
+    real: Store, order: tuple[int, ...]
+) -> None:
+    """In any order of arrival; the fullest filing counts.
+
+    | study      | exposures | counts |
+    | ---------- | --------- | ------ |
+    | first      | 1 2 3     |        |
+    | 1.2.3.4.5  | 1 2 3 4   | yes    |
+    | 1.2.3.4.6  | 1 2       |        |
+    """
+    objects = numbered(
+        [
+            make_ct_rdsr(events=3, seed=1),
+            make_ct_rdsr(events=4, seed=1, study_uid="1.2.3.4.5", sop_instance_uid="1.2.3.4.5.6"),
+            make_ct_rdsr(events=2, seed=1, study_uid="1.2.3.4.6", sop_instance_uid="1.2.3.4.6.6"),
+        ]
+    )
+    for number in order:
+        real.commit([objects[number]])
+    assert [study for study, _ in doses(real)] == ["1.2.3.4.5"]
+    moved = "the same exposures were received again under another study"
+    assert ledger(real) == [("superseded", moved), ("stored", None), ("superseded", moved)]
+    assert real.sql("SELECT count(*) FROM events") == [(4,)]
+    # Without it the next fullest counts; erased, it leaves nothing behind.
+    real.commit([received(key_objects("113037", "1.2.3.4.5", "1.2.3.4.5.6"), 9)])
+    assert real.sql("SELECT count(*) FROM events") == [(3,)]
+
+
+def test_a_study_that_shares_some_exposures_only_counts_too(real: Store) -> None:
+    events = received(make_ct_rdsr(events=4, seed=1), 0).parts[0].events
+    first = make_ct_rdsr(events=events[:3], seed=1)
+    other = make_ct_rdsr(
+        events=events[1:], seed=1, study_uid="1.2.3.4.5", sop_instance_uid="1.2.3.4.5.6"
+    )
+    real.commit(numbered([first, other]))
+    assert [status for status, _ in ledger(real)] == ["stored", "stored"]
+
+
 def test_a_note_about_the_moved_one_brings_the_first_back(real: Store) -> None:
     exam, moved = report(), report(study_uid="1.2.3.4.5", sop_instance_uid="1.2.3.4.5.6")
     real.commit(numbered([exam, moved]))
@@ -229,9 +269,16 @@ def test_readings_of_an_older_store_are_judged_once_opened(settings: Settings) -
     with Store.open(settings) as store:
         store.commit(numbered([exam]))
         before = everything(store)["reading"]
-    marks = "sop_key = NULL, exposures_key = NULL, content_at = NULL, patient_key = NULL"
+    marks = (
+        "sop_key = NULL, exposures_key = NULL, exposures = NULL, content_at = NULL,"
+        " patient_key = NULL"
+    )
     with duckdb.connect(str(settings.store_file)) as con:
         con.execute(f"UPDATE reading SET started_at = NULL, {marks}")
+    with Store.open(settings) as store:
+        assert everything(store)["reading"] == before
+    with duckdb.connect(str(settings.store_file)) as con:
+        con.execute("UPDATE reading SET exposures = NULL")  # as by the version in between
     with Store.open(settings) as store:
         assert everything(store)["reading"] == before
         store.commit([received(moved, 2)])
