@@ -162,7 +162,7 @@ def review_looked_at(con: duckdb.DuckDBPyConnection, looked: LookedAt) -> list[D
 def _findings(con: duckdb.DuckDBPyConnection, part_keys: Collection[str] | None) -> list[_Answered]:
     given: dict[str, Any] = {"everything": part_keys is None, "part_keys": list(part_keys or ())}
     rows = con.execute(_FINDINGS, given).fetchall()
-    return [_Answered(*row[:-1], row[-1] or []) for row in rows]
+    return [_Answered._make((*row[:-1], row[-1] or [])) for row in rows]
 
 
 def _corrected_since(con: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> set[str]:

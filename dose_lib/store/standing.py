@@ -155,7 +155,7 @@ def _by_place(readings: Iterable[tuple[Any, ...]]) -> list[_Row]:
     for same in found.values():
         lists = [reading[-1] for reading in same]
         exposures = frozenset(key for keys in lists for key in keys) if all(lists) else frozenset()
-        rows.append(_Row(*same[0][:-1], exposures))
+        rows.append(_Row._make((*same[0][:-1], exposures)))
     return rows
 
 
