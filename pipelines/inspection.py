@@ -18,6 +18,7 @@ from rich.text import Text
 from dose_lib import contract
 from dose_lib.errors import UsageError, did_you_mean
 from dose_lib.records import Code, Identity, Part, Provenance
+from pipelines.computed import show_computed
 
 # What a column is called; a name that is not here keeps its own, without the unit.
 _LABELS = {
@@ -124,6 +125,8 @@ def _part(part: Part, width: int) -> Panel:
     ):
         if rows:
             blocks.append(_rows(title, rows, columns, width))
+    if (table := show_computed(part)) is not None:
+        blocks.append(table)
     if part.issues:
         blocks.append(_issues(part))
     title = f"{part.modality.value}  {part.study_description or part.procedure_name or ''}"

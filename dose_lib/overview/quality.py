@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dose_lib import metrics
+from dose_lib.derived import trunk_regions
 from dose_lib.overview.exams import patient_rows, selected
 from dose_lib.overview.period import Period
+from dose_lib.records import SizeMethod
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +48,8 @@ def data_quality(
         patients=rows.count(where=patient),
         not_patient=rows.count(where=~patient),
         no_weight=rows.count(where=patient & rows.weight_kg.isnull()),
+        no_size=rows.count(where=patient & _is_trunk(rows) & ~_is_size_known(rows)),
+        trunk=rows.count(where=patient & _is_trunk(rows)),
         no_age=rows.count(where=patient & rows.age_y.isnull()),
         no_procedure=rows.count(where=patient & rows.procedure_name.isnull()),
         inferred=rows.count(where=patient & rows.is_body_region_inferred.fill_null(False)),
@@ -58,6 +62,16 @@ def data_quality(
     columns = ["check", "n", "of", "share_percent", "meaning"]
     table = [(c.check, c.n, c.of, c.share_percent, c.meaning) for c in checks if found["total"]]
     return pd.DataFrame(table, columns=columns)
+
+
+def _is_trunk(rows: Any) -> Any:
+    """CT exams of the trunk, whose size has methods."""
+    return (rows.modality == "CT") & rows.body_region.isin(trunk_regions())
+
+
+def _is_size_known(rows: Any) -> Any:
+    """True where the size was measured, stated, or follows from a weight of the patient."""
+    return rows.size_method.notnull() & (rows.size_method != SizeMethod.AGE_BAND.value)
 
 
 def _checks(n: dict[str, int]) -> Sequence[Quality]:
@@ -74,6 +88,18 @@ def _checks(n: dict[str, int]) -> Sequence[Quality]:
             n["no_weight"],
             patients,
             "cannot be put into a size band",
+        ),
+        *(
+            (
+                Quality(
+                    "Size known by age and sex alone, or not",
+                    n["no_size"],
+                    n["trunk"],
+                    "CT of the trunk: no SSDE for adults; methods: which_names_need_a_decision",
+                ),
+            )
+            if n["trunk"]
+            else ()
         ),
         Quality("Age not recorded", n["no_age"], patients, "cannot be told child from adult"),
         Quality(

@@ -20,6 +20,7 @@ from dose_lib.records import Identity, Part
 from pipelines import inspection
 from pipelines.archive import Quarantine
 from pipelines.commands.terminal import err, out, progress_bars, say, settings, show_error
+from pipelines.computed import compute, with_slice
 from pipelines.exam_table import show_exams
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def inspect(  # noqa: PLR0917
     """Show what objects say about dose, without any store.
 
     Objects of one exam are merged into one part, as the store does it. A few exams are shown
-    with events and issues, more as tables with one row an exam.
+    with events, issues and what is computed from them (size of the patient, SSDE, effective dose,
+    each with its method), more as tables with one row an exam. JSON holds what objects say.
 
     dose inspect report.dcm
     dose inspect folder/
@@ -58,7 +60,7 @@ def inspect(  # noqa: PLR0917
 
     Exit codes: 0 all read, 2 wrong use, 3 a file could not be read or carries no dose.
     """
-    parts, identities, has_trouble = _read_all(files)
+    parts, identities, has_trouble = _read_all(files, is_measured=not json)
     merged = list(parts if each or len(parts) < 2 else dose_lib.merge(parts))
     who = identities if identity else []
     if trace is not None and merged:
@@ -72,7 +74,9 @@ def inspect(  # noqa: PLR0917
     else:
         is_long = len(merged) > _FEW and not details
         out.print(
-            show_exams(merged, out.width) if is_long else inspection.show_parts(merged, out.width)
+            show_exams(merged, out.width)
+            if is_long
+            else inspection.show_parts(compute(merged, settings()), out.width)
         )
         for one in who:
             out.print(inspection.show_identity(one))
@@ -80,7 +84,7 @@ def inspect(  # noqa: PLR0917
         raise typer.Exit(ReadError.exit_code)
 
 
-def _read_all(files: list[Path]) -> tuple[list[Part], list[Identity], bool]:
+def _read_all(files: list[Path], *, is_measured: bool) -> tuple[list[Part], list[Identity], bool]:
     parts: list[Part] = []
     identities: list[Identity] = []
     left_out: Counter[str] = Counter()
@@ -98,7 +102,7 @@ def _read_all(files: list[Path]) -> tuple[list[Part], list[Identity], bool]:
             has_trouble = True
             show_error(error)
         else:
-            parts += found
+            parts += with_slice(found, path, every=1) if is_measured else found
             identities.append(who)
     for reason, n in left_out.items():
         say(f"{n} files left out: {reason}", to=err)

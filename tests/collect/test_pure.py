@@ -26,7 +26,9 @@ from pipelines.collect.choose import (
     choose_images,
     choose_reports,
     choose_series,
+    choose_slices,
     passes,
+    size_series,
 )
 from pipelines.collect.hours import next_opening, parse_hours
 from pipelines.collect.journal import Day, Entry, Fate, Journal, alone
@@ -370,6 +372,25 @@ def test_images_are_chosen_by_what_their_headers_tell() -> None:
     assert choose_images(Series(uid="s", modality="CT"), [capture]).wanted
     plain = Item(uid="3", sop_class="1.2.840.10008.5.1.4.1.1.7")
     assert choose_images(Series(uid="s", modality="CT"), [plain]).reason
+
+
+def test_images_for_the_size_are_few_and_spread() -> None:
+    """Of each scan some of the images that are measured; none of what shows no slices."""
+    ct = "1.2.840.10008.5.1.4.1.1.2"
+    scan = Series(uid="s", modality="CT", number=3, n_objects=400)
+    items = [Item(uid=f"1.{n}", sop_class=ct, number=n) for n in range(400, 0, -1)]
+    chosen = [int((w.object_uid or "").split(".")[1]) for w in choose_slices(scan, items, 5).wanted]
+    assert chosen == list(range(10, 400, 20))
+    assert all(w.is_for_size for w in choose_slices(scan, items, 5).wanted)
+    assert not choose_slices(scan, items, 0).wanted
+    assert len(choose_slices(scan, items[-12:], 5).wanted) == 2
+    others = [
+        Series(uid="1", modality="CT", number=1, n_objects=2, description="Topogram"),
+        Series(uid="2", modality="CT", number=4, n_objects=90, description="Abd COR 3mm"),
+        Series(uid="3", modality="SR", n_objects=1),
+        Series(uid="4", modality="CT", number=2, n_objects=2),
+    ]
+    assert size_series([*others, scan]) == [scan]
 
 
 def test_a_study_is_passed_over_only_for_what_the_archive_has_said() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zipfile
 from collections.abc import Callable
-from io import BytesIO
+from io import BytesIO, StringIO
 from itertools import permutations
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,13 +29,16 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE
+from rich.console import Console
 
 import dose_lib
 from dose_lib.derived import derive_part, dose_factors
 from dose_lib.dicom.requestor import request
 from dose_lib.records import SourceKind
 from dose_lib.settings import Settings
+from pipelines import inspection
 from pipelines.collect.watch import Watcher
+from pipelines.computed import compute, with_slice
 from pipelines.headers import HeaderStream
 from pipelines.measuring import Measurer
 from pipelines.pixels import Pixels
@@ -353,6 +356,19 @@ def test_a_decoder_that_hangs_or_dies_costs_a_size_and_no_object(
     (found,) = kept.derived.values()
     assert found.inputs["reason"] == "the decoder did not finish with these pixels"
     assert len(kept.data) < 2000
+
+
+def test_inspection_shows_the_size_with_its_method(settings: Settings, tmp_path: Path) -> None:
+    image = tmp_path / "5.dcm"
+    image.write_bytes(as_file(ct_image()))
+    (parts, _) = dose_lib.read_file(image)
+    (part,) = compute(with_slice(parts, image, every=1), settings)
+    print_to = StringIO()
+    Console(file=print_to, width=120).print(inspection.show_parts([part], 120))
+    shown = " ".join(print_to.getvalue().split())
+    assert "water-equivalent diameter 298 mm by image" in shown
+    assert "in doubt: 1 images" in shown
+    assert "effective dose mSv none:" in shown
 
 
 def test_slices_add_up_beside_a_report_in_any_order() -> None:
