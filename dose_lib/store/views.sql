@@ -189,7 +189,15 @@ FROM estimate AS e
 JOIN studies AS s USING (part_key);
 
 CREATE OR REPLACE VIEW issues AS
-SELECT s.study_uid, s.modality, s.started_at, s.device_key, s.device, s.procedure_name, i.*
+SELECT
+    s.study_uid,
+    s.modality,
+    s.started_at,
+    s.device_key,
+    s.device,
+    s.procedure_name,
+    s.is_history,
+    i.*
 FROM issue AS i
 JOIN studies AS s USING (part_key);
 

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
 import dose_lib
-from dose_lib import Settings
+from dose_lib import Settings, overview
 from dose_lib.errors import UsageError
 from pipelines.collect.imports import look, open_export, read_notes, rejects_file, take
 from pipelines.collect.tables import open_table, read_rows
@@ -67,6 +67,12 @@ def test_an_export_goes_in_once_and_its_bad_rows_are_kept(
     assert {(s["weight_kg"], s["height_cm"], s["n_events"]) for s in studies} == {(82.0, 178.0, 2)}
     assert con.table("findings").to_pyarrow().num_rows == 0
     assert con.table("objects").to_pyarrow().num_rows == 8
+    march = overview.period(31, date(2019, 3, 31))
+    checks = overview.data_quality(con, march).set_index("check")["n"]
+    assert checks["Imported history"] == 8
+    without = dose_lib.connect(settings=settings, imported_history=False)
+    views = ("studies", "events", "issues", "administrations", "estimates")
+    assert [without.table(v).count().execute() for v in views] == [0] * 5
     kept = rejects_file(settings, opened.import_id)
     assert "soon" in kept.read_text()
     assert kept.stat().st_mode & 0o077 == 0
