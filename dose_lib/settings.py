@@ -199,6 +199,12 @@ class Settings(BaseModel):
     dashboards_refresh_s: float = Field(
         5.0, gt=0, description="Seconds between looks for new data on a dashboard."
     )
+    dashboards_idle_minutes: float = Field(
+        30.0,
+        ge=0,
+        description="Minutes without a visitor after which the process that serves dashboards ends;"
+        " the next visitor waits some seconds for it. 0: once loaded, it stays.",
+    )
 
     report_cell_timeout_s: float = Field(
         600.0, gt=0, description="Seconds after which a cell of a report is given up."

@@ -89,6 +89,11 @@ class Counts(msgspec.Struct):
         status = Status.DUPLICATE if outcome.in_place_of else outcome.status
         setattr(self, status.value, getattr(self, status.value) + 1)
 
+    @property
+    def total(self) -> int:
+        """Grows with everything that was done."""
+        return sum(getattr(self, name) for name in self.__struct_fields__)
+
 
 class Ingest:
     """Takes everything from the spool into the store.

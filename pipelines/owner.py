@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+import duckdb
+
 from dose_lib import Settings
 from dose_lib.errors import ServiceError, SettingsError, StoreError
 from dose_lib.store import Store
@@ -18,8 +20,10 @@ from pipelines.collect.sizes import SizeIntake
 from pipelines.heartbeat import Heartbeat
 from pipelines.ingest import Ingest
 from pipelines.keeping import Keeper
+from pipelines.memory import go_without
 from pipelines.pool import WorkersCannotStartError
 from pipelines.process import Stop, run_part
+from pipelines.rest import Rest
 from pipelines.watched import Watched
 from pipelines.worker import site_files
 
@@ -99,17 +103,27 @@ class Site:
 
 def serve(settings: Settings, stop: Stop) -> None:
     """Own the store until `stop` is set, then empty the spool and close."""
+    go_without("pandas")
     with Store.open(settings) as store:
         store.serve(is_dedicated=True)
         ingest = Ingest(settings, store)
         site, sizes = Site(settings, store), SizeIntake(settings, store)
         keeper = Keeper(settings, store, is_idle=lambda: ingest.is_done)
+        rest = Rest(lambda: ingest.counts.total, lambda: _write_into_file(store))
         try:
             with Heartbeat(settings.run_dir, PART, ingest.facts, lambda: _problem(ingest, site)):
-                _run(ingest, (StoreFile(settings), site, sizes, keeper), stop)
+                _run(ingest, (StoreFile(settings), site, sizes, keeper, rest), stop)
                 _drain(ingest)
         finally:
             ingest.close()
+
+
+def _write_into_file(store: Store) -> None:
+    """Empty the write-ahead log: rows that were appended one batch after another hold memory."""
+    try:
+        store.checkpoint()
+    except duckdb.TransactionException:  # someone writes just now; after that there is a rest
+        log.info("checkpoint left for later")
 
 
 def _problem(ingest: Ingest, site: Site) -> str | None:

@@ -17,6 +17,7 @@ from dose_lib import DoseError, Settings, load_settings
 from pipelines.disk import make_folder
 from pipelines.heartbeat import Beat, beat_file, write_beat
 from pipelines.logs import clean_traceback, configure_logs
+from pipelines.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def run_part(
     stop.watch_signals()
     if given.lifeline:
         stop.watch_input()
+    give_back()  # importing took more than it keeps
     try:
         serve(settings, stop)
     except DoseError as error:

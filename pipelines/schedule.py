@@ -37,8 +37,8 @@ from dose_lib.errors import DoseError, SettingsError, did_you_mean
 from dose_lib.report import check_parameters, find_notebook, read_parameters
 from pipelines.heartbeat import Heartbeat, Value
 from pipelines.process import Stop, run_part
-from pipelines.silence import look_or_log
 from pipelines.tasks import Task, own_tasks, read_task, run_task
+from pipelines.turns import Turns
 from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ _FIELDS = ("notebook", "cron", "parameters", "pdf")
 _LOOK_S = 5.0  # between looks whether the timetable was changed
 _GRACE_S = 60  # the scheduler starts late by so much; `make_up` does what is later
 _LIMIT_S = 3600
-_FIRST_LOOK_S = 120.0
 _PATIENCE = timedelta(seconds=90)  # a run that is later than this was missed
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -310,21 +309,6 @@ class Timetable:
         self.failures += run.exit_code != 0
 
 
-class Turns:
-    """Says when the devices are looked at again: every so many minutes, not at the very start."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._period_s = 60.0 * settings.silence_minutes
-        self._due = time.monotonic() + _FIRST_LOOK_S
-
-    def look(self) -> None:
-        """Look for silent devices if it is time to."""
-        if self._period_s and time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._period_s
-            look_or_log(self._settings)
-
-
 class Covered:
     """Until when each entry's hours have been run or needed no run; survives the service."""
 
@@ -401,6 +385,7 @@ def serve(settings: Settings, stop: Stop) -> None:
                 timetable.make_up()
                 turns.look()
     finally:
+        turns.stop()
         timetable.stop()
 
 

@@ -27,6 +27,7 @@ from pipelines.disk import make_folder
 from pipelines.health import HealthServer
 from pipelines.heartbeat import beat_file, read_beat
 from pipelines.logs import configure_logs
+from pipelines.memory import ALLOCATORS
 from pipelines.process import Stop
 from pipelines.status import (
     COLLECTOR,
@@ -87,6 +88,7 @@ class _Part:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**ALLOCATORS, **os.environ},
             pass_fds=(self._lock,),
             start_new_session=True,  # Ctrl-C reaches us only; we stop the parts in order
         )

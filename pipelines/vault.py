@@ -22,7 +22,9 @@ from dose_lib.store.journal import Journals
 from dose_lib.vault import Desk, Vault, allocate_codes
 from dose_lib.vault.groups import KINDS
 from pipelines.heartbeat import Heartbeat, Value
+from pipelines.memory import go_without
 from pipelines.process import Stop, run_part
+from pipelines.rest import Rest
 
 log = logging.getLogger(__name__)
 
@@ -182,6 +184,7 @@ def forbid_looking_in() -> None:
 def serve(settings: Settings, stop: Stop) -> None:
     """Hold the vault open until `stop` is set, then take in what still waits."""
     os.umask(0o077)
+    go_without("pandas")
     with Vault.open(settings) as vault:
         keeper = Keeper(settings, vault, hand_to_store(settings), take_from_journal(settings))
         desk = Desk(vault)
@@ -196,8 +199,10 @@ def serve(settings: Settings, stop: Stop) -> None:
 
 
 def _run(keeper: Keeper, vault: Vault, stop: Stop) -> None:
+    rest = Rest(lambda: keeper.taken)
     while not stop.is_set():
         try:
+            rest.look()
             if not keeper.step():
                 stop.wait(_LOOK_S)
         except VaultError as error:

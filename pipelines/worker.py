@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import resource
 import signal
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from dose_lib.errors import NoDoseError, SettingsError
 from dose_lib.history import read_exam_bytes
 from dose_lib.normalise import SiteFacts, judge_patient, read_site
 from dose_lib.records import (
+    DerivedValue,
     Finding,
     Identity,
     Modality,
@@ -37,14 +39,15 @@ from dose_lib.vault import VaultEntry, seal_entries
 from pipelines.defects import Failure, attempt
 from pipelines.envelope import DamagedFileError, Receipt, make_receipt
 from pipelines.logs import configure_logs
-from pipelines.pixels import Pixels
-from pipelines.slices import Derived, look_at, measure
+from pipelines.memory import give_back, go_without
 from pipelines.spool import Arrival, Spool, read_receipt_of
 from pipelines.watched import Watched
 
 log = logging.getLogger(__name__)
 
 
+# CT Image Storage and its enhanced kinds; what measures pixels is loaded for these alone.
+_CT_IMAGES = "1.2.840.10008.5.1.4.1.1.2"
 _IDLE_S = 3.0  # without work after its start a worker prepares for detecting
 
 
@@ -113,7 +116,6 @@ class Worker:
         self._site_files = Watched(*site_files(settings))
         self._site: SiteFacts = read_site(settings)
         self._history: Any = None
-        self._pixels = Pixels(settings.measure_every_image, measure)  # here: we are apart already
 
     def renew_site(self) -> None:
         """Read what the site says again if it was changed; a bad file leaves the last good one."""
@@ -190,7 +192,8 @@ class Worker:
 
     def _with_slices(self, parts: tuple[Part, ...], arrival: Arrival) -> tuple[Part, ...]:
         """With the size that was measured on arrival."""
-        sizes = arrival.receipt.derived or self._of_old(arrival)
+        is_image = any((s.sop_class or "").startswith(_CT_IMAGES) for p in parts for s in p.sources)
+        sizes = arrival.receipt.derived or (self._of_old(arrival) if is_image else {})
         if not sizes:
             return parts
         return tuple(
@@ -200,11 +203,15 @@ class Worker:
             for p in parts
         )
 
-    def _of_old(self, arrival: Arrival) -> Derived:
+    def _of_old(self, arrival: Arrival) -> Mapping[str, DerivedValue]:
         """Size on an image of a file that older versions archived with its pixels."""
-        if look_at(arrival.data, every=self._settings.measure_every_image) is None:
+        from pipelines.pixels import Pixels
+        from pipelines.slices import look_at, measure
+
+        every = self._settings.measure_every_image
+        if look_at(arrival.data, every=every) is None:
             return {}
-        return self._pixels.keep(arrival.data).derived
+        return Pixels(every, measure).keep(arrival.data).derived  # here: we are apart already
 
     def detect(self, request: Detect) -> Detected:
         """Let every detector look at the parts of a batch."""
@@ -269,6 +276,7 @@ def serve(connection: Connection, home: str) -> None:
     settings = load_settings(Path(home))
     configure_logs(settings.logs_dir, "worker")
     _take_room()
+    go_without("pandas")
     try:
         try:
             worker = Worker(settings)
@@ -279,6 +287,8 @@ def serve(connection: Connection, home: str) -> None:
         if not connection.poll(_IDLE_S):
             worker.warm_up()
         while True:
+            if not connection.poll(_IDLE_S):
+                give_back()
             request = decode_request(connection.recv_bytes())
             if isinstance(request, Detect):
                 connection.send_bytes(encode(worker.detect(request)))

@@ -209,19 +209,18 @@ def dashboards(dashboards_port: Annotated[int | None, typer.Option("--port")] = 
 
     Exit codes: 0 stopped, 2 a setting, 6 a port in use.
     """
-    from pipelines.dashboards import choose_port, page_url
-    from pipelines.dashboards import serve as run
+    from pipelines.dashboards import open_door, page_url
     from pipelines.logs import configure_logs
+    from pipelines.pages import serve as run
     from pipelines.process import Stop
 
     chosen = settings(dashboards_port=dashboards_port)
-    port = choose_port(chosen.dashboards_port, chosen.dashboards_host, "dashboards_port")
-    chosen = settings(dashboards_port=port)
-    configure_logs(chosen.logs_dir, "dashboards")
-    stop = Stop()
-    stop.watch_signals()
-    say(f"Dashboards: {page_url(chosen, port)}   Ctrl-C stops them.")
-    run(chosen, stop)
+    with open_door(chosen) as door:
+        configure_logs(chosen.logs_dir, "dashboards")
+        stop = Stop()
+        stop.watch_signals()
+        say(f"Dashboards: {page_url(chosen, door.getsockname()[1])}   Ctrl-C stops them.")
+        run(chosen, stop, door)
 
 
 def settings_show(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
