@@ -108,7 +108,9 @@ def link_or_log(settings: Settings) -> int:
     if not settings.store_file.exists():
         return 0
     try:
-        joined = link_sure_twins(dose_lib.connect(settings=settings), settings=settings)
+        con = dose_lib.connect(settings=settings)
+        has_imports = con.table("history").limit(1).count().to_pyarrow().as_py()
+        joined = link_sure_twins(con, settings=settings) if has_imports else ()
     except DoseError as error:
         log.error("devices of exports are not joined", extra={"reason": str(error)})
         return error.exit_code

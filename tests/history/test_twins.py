@@ -9,12 +9,14 @@ another serial          same station and model           two units
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 import dose_lib
 from dose_lib.equipment import (
@@ -29,10 +31,13 @@ from dose_lib.errors import UsageError
 from dose_lib.records import Device
 from dose_lib.settings import Settings
 from dose_lib.store import Incoming, Store
+from pipelines.cli import app
+from pipelines.silence import link_or_log
 from tests.history.test_store import dicom, history
 
 Fill = Callable[..., Any]
 CT1 = {"station_name": "CT1", "manufacturer": "ACME", "model": "Scan 64"}
+CT9 = {"station_name": "CT9", "manufacturer": "ACME", "model": "Scan 16"}
 
 
 def at(given: Incoming, key: str, n: int, **facts: Any) -> Incoming:
@@ -129,8 +134,31 @@ def test_two_serial_numbers_are_two_units_and_a_refusal_holds(
         {"new": CT1 | {"serial_number": "B2002"}},
     )
     assert [t.device_key for t in find_twins(con)] == ["vague"]
+    assert link_or_log(settings) == 0  # what the service does every quarter of an hour
     decide_twin(con, "vague", is_same=False, author="mp", settings=settings)
     assert find_twins(con) == ()
     assert len(units(con)) == 3
     with pytest.raises(UsageError, match="nothing is proposed"):
         decide_twin(con, "vague", is_same=True, author="mp", settings=settings)
+
+
+def test_the_command_joins_lists_and_takes_back(fill: Fill, settings: Settings) -> None:
+    con = fill({"old": CT1, "vague": {"station_name": "CT9"}}, {"new": CT1, "new9": CT9})
+
+    def run(*arguments: str) -> Any:
+        command = ["--home", str(settings.home), "device", *arguments]
+        return CliRunner().invoke(app, command, catch_exceptions=False)
+
+    listed = run("twins", "--json")
+    assert "Joined: " in listed.stderr
+    (waiting,) = json.loads(listed.stdout)
+    assert (waiting["device_key"], waiting["same_as"], waiting["by"]) == (
+        "vague", "new9", "station name"
+    )  # fmt: skip
+    assert units(con) == {"new", "vague", "new9"}
+    assert "is CT9" in run("twins", "vague", "--accept", "--author", "mp").output
+    assert units(con) == {"new", "new9"}
+    run("join", "vague", "--author", "mp")
+    run("join", "old", "--author", "mp")
+    assert units(con) == {"old", "new", "vague", "new9"}
+    assert json.loads(run("twins", "--json").stdout) == []
