@@ -6,6 +6,7 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from pipelines.slices import can_decode
 from pipelines.steps import PERFORMED_STEP
 
 # Whole data sets deflated: explicit VR, and two of JPIP.
@@ -66,7 +67,9 @@ def contexts() -> list[PresentationContext]:
 def image_contexts() -> list[PresentationContext]:
     """What a peer may propose beside, whose images are taken.
 
-    No deflated syntax: in one the pixels cannot be told from the header while they come in.
+    No deflated syntax: in one the pixels cannot be told from the header while they come in. Those
+    that can be decoded come first, so that the patient can be measured.
     """
     syntaxes = [uid for uid in _SYNTAXES if uid not in _DEFLATED]
+    syntaxes.sort(key=lambda uid: (uid != _SYNTAXES[0], not can_decode(uid)))
     return [build_context(uid, syntaxes) for uid in IMAGE_CLASSES]

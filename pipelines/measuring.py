@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _START_S = 120.0  # longest time the process may take to start
 _LONGEST_S = 30.0  # longest time one image may take; a usual one takes a twentieth of a second
+_PATIENCE_S = 60.0  # longest time an image waits for others to be measured
 _IDLE_S = 300.0  # without an image the process ends
 _ROOM = 1_000_000_000  # bytes of address space beyond what the process has at its start
 
@@ -63,17 +64,19 @@ class Measurer:
 
     def measure(self, data: bytes, wanted: Wanted) -> Derived:
         """What `slices.measure` says; without a value where the process does not answer."""
-        with self._lock:
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            return _given_up(wanted, "images of others took the decoder too long")
+        try:
             for _ in range(_TRIES):
                 try:
                     return self._ask(data)
                 except (EOFError, OSError):  # it ended: idle since long, or by this image
                     self._end()
-                except _LateError:
-                    self._end()
-                    break
-        log.error("image not measured", extra={"reason": "the decoder did not finish"})
-        return wanted.given_up("the decoder did not finish with these pixels")
+        except _LateError:
+            self._end()
+        finally:
+            self._lock.release()
+        return _given_up(wanted, "the decoder did not finish with these pixels")
 
     def close(self) -> None:
         """End the process."""
@@ -127,6 +130,11 @@ class Measurer:
             self._process.kill()
             self._process.join()
             self._process = None
+
+
+def _given_up(wanted: Wanted, reason: str) -> Derived:
+    log.error("image not measured", extra={"reason": reason})
+    return wanted.given_up(reason)
 
 
 def serve(connection: Connection) -> None:

@@ -92,7 +92,7 @@ def _checks(n: dict[str, int]) -> Sequence[Quality]:
         *(
             (
                 Quality(
-                    "Size known by age and sex alone, or not",
+                    "Size not known, or by age and sex alone",
                     n["no_size"],
                     n["trunk"],
                     "CT of the trunk: no SSDE for adults; methods: which_names_need_a_decision",
