@@ -158,20 +158,25 @@ class Attributes:
 
     def number(self, tag: int) -> float | None:
         """First number of an element; an issue where it holds something else."""
-        raw = self.data_set.raw(tag)
+        data_set = self.data_set
+        raw = data_set.raw(tag)
         if raw is None:
             return None
-        found = self.data_set.number(tag)
-        if tag in t.BINARY:
+        if tag in t.BINARY or data_set.is_binary(tag):
+            found = data_set.number(tag)
             if found is None:
                 self.reading.note("unreadable_number", self.where(tag), f"{len(raw)} bytes")
             return found
-        text = self.data_set.text(tag) or ""
-        if text and found is None:
+        text = data_set.text(tag)
+        if text is None:
+            return None
+        values, is_legal = read_numbers(text)
+        if not values:
             self.reading.note("unreadable_number", self.where(tag), text)
-        elif not read_numbers(text)[1]:
+            return None
+        if not is_legal:
             self.reading.note("illegal_number", self.where(tag), text)
-        return found
+        return values[0]
 
     def code(self, tag: int) -> Code | None:
         """First code of a code sequence; None if it holds nothing."""

@@ -296,6 +296,10 @@ class DataSet:
             return tuple(float(v) for v in values if is_number(v))
         return read_numbers(decode(raw))[0]
 
+    def is_binary(self, tag: int) -> bool:
+        """True for an element that was sent as a binary number, whatever it should be."""
+        return self.spans[tag][0] in _NUMBERS
+
     def number(self, tag: int) -> float | None:
         """First value of a numeric element."""
         return next(iter(self.numbers(tag)), None)

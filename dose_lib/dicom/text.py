@@ -223,6 +223,7 @@ def _split(value: str) -> list[str]:
     return [part for part in (p.strip() for p in re.split(r"[/,;]", value)) if part]
 
 
+@lru_cache(maxsize=4096)
 def read_date(text: str | None) -> date | None:
     """A date of DA form (`20240131`), also with dots or hyphens (ACR-NEMA, ISO)."""
     digits = re.sub(r"[.\-]", "", (text or "").split("\\")[0].strip())
@@ -237,6 +238,7 @@ def read_date(text: str | None) -> date | None:
 _TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d{1,9}))?")
 
 
+@lru_cache(maxsize=4096)
 def read_time(text: str | None) -> time | None:
     """A time of TM form (`093000.25`), also with colons."""
     match = _TIME.fullmatch((text or "").split("\\")[0].strip())
