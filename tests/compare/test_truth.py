@@ -283,7 +283,10 @@ def _of_edition(
 ) -> Iterator[Found]:
     country = next((x.country for x in levels if x.country), "GB")
     settings = proof.settings.model_copy(update={"country": country})
-    verdicts = compare_practice(proof.con, kind=KINDS, levels=levels, settings=settings).verdicts
+    asked = tuple({x.quantity for x in levels if x.population == population})
+    verdicts = compare_practice(
+        proof.con, kind=KINDS, quantities=asked, levels=levels, settings=settings
+    ).verdicts
     said = {(v.level.row_id, v.name): v for v in verdicts if v.level is not None}
     refused = {(v.procedure_name, v.quantity, v.name): v.reason for v in verdicts if not v.level}
     for level in levels:

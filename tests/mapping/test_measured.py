@@ -12,6 +12,7 @@ from benchmarks.mapping import (
     cases,
     judge,
     judge_documentation,
+    judge_passes,
     judge_sizes,
     meanings,
     with_names,
@@ -64,6 +65,13 @@ def test_wrong_documentation_is_found(exams: list[Case]) -> None:
     assert told.injected >= 3
     assert told.found == told.injected
     assert told.true >= 0.8 * told.flagged
+
+
+def test_further_passes_are_found_and_no_others(exams: list[Case]) -> None:
+    """Coded as one phase, scanned three or four times, by scanners that state no contrast."""
+    told = judge_passes(exams)
+    assert told.made >= 20
+    assert (told.found, told.false) == (told.made, 0)
 
 
 def test_sizes_against_the_true_diameter() -> None:
