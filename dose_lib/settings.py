@@ -56,6 +56,12 @@ class Settings(BaseModel):
         description="Days for which received objects are kept as sent; their doses stay. Never"
         " longer than identities are kept; unset: as long as those.",
     )
+    quarantine_retention_days: int | None = Field(
+        None,
+        ge=30,
+        description="Days after its arrival for which an object that cannot be read is kept; its"
+        " receipt stays. Unset: for good.",
+    )
     dose_retention_days: int | None = Field(
         None,
         ge=30,

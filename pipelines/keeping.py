@@ -1,8 +1,9 @@
 """How long things are kept: bytes as received, doses, and who erasures leave nothing of.
 
-Three limits, apart from each other: received objects (`raw_retention_days`), doses
-(`dose_retention_days`), identities (`identity_retention_days`, kept by the vault itself). Since
-received objects identify, they are kept no longer than identities.
+Limits apart from each other: received objects (`raw_retention_days`), those that cannot be read
+(`quarantine_retention_days`), doses (`dose_retention_days`), identities
+(`identity_retention_days`, kept by the vault itself). Since received objects identify, they are
+kept no longer than identities.
 
 Done by the owner of the store, once a day and soon after an erasure, while the spool is empty:
 then every object the ledger knows lies where it belongs. The order is: write what was read into
@@ -24,9 +25,9 @@ import pyarrow as pa
 from dose_lib import Settings
 from dose_lib.records import Decision
 from dose_lib.store import Incoming, Store
-from dose_lib.store.base import Base, rows_of_contents, rows_received_on
+from dose_lib.store.base import Base, rows_of_contents, rows_of_receipts, rows_received_on
 from dose_lib.store.people import EXPIRE_DOSES
-from pipelines.archive import Archive, Quarantine
+from pipelines.archive import Archive, Quarantine, Quarantined
 from pipelines.disk import Disk
 from pipelines.envelope import Receipt
 
@@ -53,6 +54,10 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
         Exams before this moment go; None if doses are kept for good.
     n_erased
         Contents that are to be removed because their patient was erased.
+    n_quarantined
+        Objects that cannot be read and are older than such are kept.
+    quarantine_before
+        Such objects received before this moment go; None if they are kept for good.
     """
 
     n_objects: int = 0
@@ -61,6 +66,8 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     n_exams: int = 0
     doses_before: datetime | None = None
     n_erased: int = 0
+    n_quarantined: int = 0
+    quarantine_before: datetime | None = None
 
 
 def raw_days(settings: Settings) -> int | None:
@@ -88,6 +95,12 @@ def dose_limit(settings: Settings, now: datetime) -> datetime | None:
     return datetime(last.year, last.month, 1, tzinfo=UTC)
 
 
+def quarantine_limit(settings: Settings, now: datetime) -> datetime | None:
+    """Unreadable objects received before this moment are no longer kept."""
+    days = settings.quarantine_retention_days
+    return None if days is None else now - timedelta(days=days)
+
+
 def due_of(settings: Settings, n_old: Callable[[datetime], int], now: datetime) -> Due:
     """What is older than it is kept; nothing is changed.
 
@@ -105,7 +118,10 @@ def due_of(settings: Settings, n_old: Callable[[datetime], int], now: datetime) 
     if raw is not None and settings.archive_dir.exists():
         archive = Archive(settings.archive_dir)
         files = [p for day in archive.days() if day < raw for p in archive.contents(day)]
+    unread = quarantine_limit(settings, now)
     return Due(
+        n_quarantined=len(_unread_before(settings, unread)) if unread else 0,
+        quarantine_before=unread,
         n_objects=len(files),
         n_bytes=sum(p.stat().st_size for p in files),
         raw_before=raw,
@@ -173,6 +189,8 @@ class Keeper:
         for day in self._archive.days() if found.raw_before else ():
             if found.raw_before and day < found.raw_before:
                 self._expire_day(day)
+        if found.quarantine_before is not None and found.n_quarantined:
+            self._give_up(_unread_before(self._settings, found.quarantine_before))
         return msgspec.structs.replace(found, n_erased=n_erased)
 
     def remove_erased(self) -> int:
@@ -214,6 +232,15 @@ class Keeper:
             log.warning("received objects without a receipt stay", extra={"count": left})
         log.info("received objects expired", extra={"count": len(files), "bytes": freed})
 
+    def _give_up(self, items: Sequence[Quarantined]) -> None:
+        """Let go of objects that could not be read; the ledger and the base keep their receipts."""
+        receipts = [receipt_id(i.receipt) for i in items if i.receipt is not None]
+        self._store.give_up(receipts)
+        with self._store.cursor() as con:
+            self._base.put(rows_of_receipts(con, receipts))
+        self._quarantine.discard(i.name for i in items)
+        log.warning("unreadable objects are kept no longer", extra={"count": len(items)})
+
     def _rows(self, hashes: Sequence[str]) -> pa.Table:
         with self._store.cursor() as con:
             return rows_of_contents(con, hashes)
@@ -227,6 +254,14 @@ class Keeper:
             " WHERE coalesce(started_at, received_at AT TIME ZONE 'UTC') < ?"
         )
         return int(self._store.sql(query, [before.replace(tzinfo=None)])[0][0])
+
+
+def _unread_before(settings: Settings, moment: datetime) -> list[Quarantined]:
+    """Objects in quarantine that were received before a moment; without a receipt they stay."""
+    if not settings.quarantine_dir.exists():
+        return []
+    items = Quarantine(settings.quarantine_dir).items()
+    return [i for i in items if i.receipt is not None and i.receipt.received_at < moment]
 
 
 def receipt_id(receipt: Receipt) -> str:

@@ -183,3 +183,8 @@ def rows_received_on(con: duckdb.DuckDBPyConnection, day: date) -> pa.Table:
 def rows_of_contents(con: duckdb.DuckDBPyConnection, hashes: Iterable[str]) -> pa.Table:
     """Rows of all receipts of some contents."""
     return settled_rows(con, "o.sha256 IN (SELECT unnest(?))", [sorted(hashes)])
+
+
+def rows_of_receipts(con: duckdb.DuckDBPyConnection, receipts: Iterable[str]) -> pa.Table:
+    """Rows of some receipts."""
+    return settled_rows(con, "o.receipt_id IN (SELECT unnest(?))", [sorted(receipts)])

@@ -24,7 +24,7 @@ import pyarrow as pa
 from dose_lib.records import Part
 from dose_lib.store.making import Rules
 from dose_lib.store.outside import erase_sizes
-from dose_lib.store.people import ERASED, EXPIRED, Gone
+from dose_lib.store.people import ERASED, EXPIRED, UNREAD, Gone
 from dose_lib.store.reading import pack_part, unpack_part
 from dose_lib.store.standing import Place, standing
 from dose_lib.vault.groups import Forgotten
@@ -231,6 +231,21 @@ def remove_raw(con: duckdb.DuckDBPyConnection, hashes: Iterable[str], *, keeps_d
         "INSERT INTO raw_removal SELECT DISTINCT h, ? FROM (SELECT unnest(?) AS h)"
         " WHERE h NOT IN (SELECT sha256 FROM raw_removal WHERE keeps_doses = ?)",
         [keeps_doses, list(hashes), keeps_doses],
+    )
+
+
+def removed_raw(con: duckdb.DuckDBPyConnection, hashes: Iterable[str]) -> None:
+    """The bytes of these objects are gone."""
+    con.execute("DELETE FROM raw_removal WHERE sha256 IN (SELECT unnest(?))", [list(hashes)])
+
+
+def give_up(con: duckdb.DuckDBPyConnection, receipts: Iterable[str]) -> None:
+    """Objects that could not be read are kept no longer; their receipts stay."""
+    con.execute(
+        "UPDATE object SET status = 'erased', reason = ?, sop_instance_uid = NULL,"
+        " study_uid = NULL, patient_key = NULL"
+        " WHERE status = 'quarantined' AND receipt_id IN (SELECT unnest(?))",
+        [UNREAD, list(receipts)],
     )
 
 

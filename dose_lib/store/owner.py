@@ -22,7 +22,7 @@ from dose_lib.store import decision as decisions
 from dose_lib.store import findings as finding_rows
 from dose_lib.store import naming, outside
 from dose_lib.store.engine import open_file
-from dose_lib.store.forgetting import forget
+from dose_lib.store.forgetting import forget, give_up, removed_raw
 from dose_lib.store.journal import Journals
 from dose_lib.store.keyfile import private_folder
 from dose_lib.store.ledger import Incoming, Outcome, Status
@@ -290,9 +290,12 @@ class Store:
     def removed_raw(self, hashes: Sequence[str]) -> None:
         """Note that the bytes of these contents are gone (see table `raw_removal`)."""
         with self._transaction():
-            self._con.execute(
-                "DELETE FROM raw_removal WHERE sha256 IN (SELECT unnest(?))", [list(hashes)]
-            )
+            removed_raw(self._con, hashes)
+
+    def give_up(self, receipts: Sequence[str]) -> None:
+        """Note that objects that could not be read are kept no longer; their receipts stay."""
+        with self._transaction():
+            give_up(self._con, receipts)
 
     def take_over(self, table: str, rows: pa.Table) -> None:
         """Insert rows of a former store as they are (rebuild)."""

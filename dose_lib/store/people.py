@@ -17,6 +17,7 @@ from dose_lib.vault.groups import ERASE, KINDS, Forgotten, forgotten, group
 
 ERASED = "the patient's data were erased"
 EXPIRED = "older than doses are kept"
+UNREAD = "could not be read, and was kept no longer"
 EXPIRE_DOSES = "dose_expire"
 DECIDING = KINDS | {EXPIRE_DOSES}
 

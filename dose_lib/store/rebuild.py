@@ -29,6 +29,7 @@ from dose_lib.store.journal import Journals
 from dose_lib.store.ledger import Incoming, Status
 from dose_lib.store.making import Merge, Normalise
 from dose_lib.store.owner import Store
+from dose_lib.store.people import UNREAD
 from dose_lib.store.recall import APPLIED, FORMER_NAMES, SIZES, stored_at, stored_lines
 
 log = logging.getLogger(__name__)
@@ -143,12 +144,17 @@ def _replay(store: Store, base: Base, objects: Iterable[Incoming], gone: set[str
         # What was erased since is taken over from the former store.
         kept = [r for r in rows if r["sha256"] not in gone or not is_replayable(r)]
         replayed += _commit_rows(store, kept)
-        gone |= {r["sha256"] for r in rows if r["status"] == Status.ERASED}
+        gone |= {r["sha256"] for r in rows if _is_erased(r)}
     # What was erased stays so, even if its bytes are still there.
     for batch in _batches(i for i in objects if i.sha256 not in gone):
         store.commit(batch)
         replayed += len(batch)
     return replayed
+
+
+def _is_erased(row: dict[str, Any]) -> bool:
+    """True if the content may not come back; what could not be read is given up one by one."""
+    return bool(row["status"] == Status.ERASED and row["reason"] != UNREAD)
 
 
 def _commit_rows(store: Store, rows: Iterable[dict[str, Any]]) -> int:
@@ -231,8 +237,8 @@ class _Former:
 
     def erased(self) -> set[str]:
         """Contents that were erased."""
-        query = "SELECT sha256 FROM object WHERE status = 'erased'"
-        return {sha256 for (sha256,) in self._con.execute(query).fetchall()}
+        query = "SELECT sha256 FROM object WHERE status = 'erased' AND reason <> ?"
+        return {sha256 for (sha256,) in self._con.execute(query, [UNREAD]).fetchall()}
 
     def receipts(self) -> set[str]:
         """Every receipt it knows."""

@@ -46,7 +46,7 @@ def backup(folder: Folder) -> None:
         _copy(here.home / name, target / name)
     size = sum(f.size_bytes for f in manifest.files)
     say(f"{len(manifest.files)} files of the store, {size / 1e6:.1f} MB, in {target}")
-    if (here.vault_dir / "identities.duckdb").exists():
+    if (here.vault_dir / "identities.duckdb").exists() or _is_sealed(here):
         _copy_vault(here, target / _VAULT)
     say(f"Not in it: {here.archive_dir}, and {here.keys_dir}, which is backed up apart.")
 
@@ -58,13 +58,23 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+def _is_sealed(here: Settings) -> bool:
+    """True if identities wait that no vault has taken in yet."""
+    from dose_lib.vault import Inbox
+
+    return here.vault_dir.exists() and bool(Inbox(here).waiting())
+
+
 def _copy_vault(here: Settings, folder: Path) -> None:
     from dose_lib.store.keyfile import private_folder
     from dose_lib.vault import Client
 
     file = private_folder(folder) / "identities.duckdb"
     try:
-        Client(here, timeout=600).copy_to(file)
+        client = Client(here, timeout=600)
+        while client.drain():  # what waits belongs to the exams that were copied
+            pass
+        client.copy_to(file)
     except DoseError as error:
         say("The backup holds no identities:", to=err)
         raise error
@@ -148,7 +158,8 @@ def retention(
     """Show what may no longer be kept of received objects and doses.
 
     Changes nothing. The service removes it once a day, and what was erased within seconds.
-    Limits: raw_retention_days, dose_retention_days, identity_retention_days.
+    Limits: raw_retention_days, quarantine_retention_days, dose_retention_days,
+    identity_retention_days.
 
     dose retention
     dose retention --now
@@ -166,6 +177,12 @@ def retention(
         "received objects",
         f"since {raw}" if raw else "for good",
         f"{found.n_objects} objects, {found.n_bytes / 1e6:.1f} MB",
+    )
+    unread = found.quarantine_before
+    table.add_row(
+        "quarantine",
+        f"since {unread:%Y-%m-%d}" if unread else "for good",
+        f"{found.n_quarantined} objects",
     )
     table.add_row("doses", f"since {doses:%Y-%m-%d}" if doses else "for good", f"{found.n_exams}")
     table.add_row("identities", f"{days} days" if days else "until erased", "by the vault")

@@ -136,6 +136,10 @@ def _show(chosen: Settings, state: ServiceState, accounts: Accounts | str) -> No
             f"last {peer.last_seen:%Y-%m-%d %H:%M}; allow it in dicom_peers",
         )
     _show_timetable(_timetable(chosen))
+    if state.in_quarantine:
+        days = chosen.quarantine_retention_days
+        kept = f"kept for {days} days" if days else "kept for good"
+        say(f"{state.in_quarantine} in quarantine, {kept}; `dose quarantine list` tells why")
     say(f"{state.disk_free_bytes / 1e9:.1f} GB free on the disk")
 
 

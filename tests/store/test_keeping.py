@@ -306,6 +306,31 @@ def test_erased_identities_leave_doses_of_nobody(filled: Settings) -> None:
     assert files_with(filled, *NAMES[2:]) == []
 
 
+def test_what_cannot_be_read_goes_only_by_a_limit_and_leaves_its_receipt(filled: Settings) -> None:
+    before = tables(filled)
+    keep(filled)
+    same(before, tables(filled))
+    # The same bytes once more, later: each receipt has its own time.
+    with Store.open(filled) as store:
+        take(filled, store, CUT[: len(CUT) - 400], NOW - timedelta(hours=1))
+    quarantine = Quarantine(filled.quarantine_dir)
+    assert len(quarantine.items()) == 2
+    limited = filled.model_copy(update={"quarantine_retention_days": 30})
+    with Store.open(limited) as store:
+        keeper = Keeper(limited, store, clock=lambda: NOW + timedelta(days=25))
+        assert keeper.expire().n_quarantined == 1
+        assert keeper.expire().n_quarantined == 0
+        assert store.counts()[Status.QUARANTINED] == 1
+        rows = store.sql("SELECT reason, study_uid FROM object WHERE status = 'erased'")
+        assert rows == [("could not be read, and was kept no longer", None)]
+    assert len(quarantine.items()) == 1
+    after = tables(filled)
+    assert len(after["object"]) == len(before["object"]) + 1
+    shutil.rmtree(filled.store_file.parent)
+    again(filled)
+    same(after, tables(filled))
+
+
 def test_doses_go_by_whole_months(filled: Settings) -> None:
     keep(filled, dose_retention_days=45)
     with Store.open(filled) as store:
