@@ -37,6 +37,16 @@ def _where(rule: Rule) -> str:
     return f"{rule.action}" + (f", devices matching `{for_devices}`" if for_devices else "")
 
 
+def _tests() -> dict[str, str]:
+    """The file of each rule's test; a test holds that no rule is without one."""
+    folder = Path(__file__).parents[1] / "tests" / "dicom"
+    return {
+        rule: file.stem
+        for file in sorted(folder.glob("deviations*.py"))
+        for rule in re.findall(r'@case\("(\w+)"\)', file.read_text(encoding="utf-8"))
+    }
+
+
 def vendors_page() -> str:
     """Per maker: what was seen, and which deviations are handled."""
     devices = [[d.vendor, d.models, d.objects, d.evidence] for d in seen_devices()]
@@ -52,16 +62,21 @@ def vendors_page() -> str:
         "",
         f"## Deviations ({len(load_rules())})",
         "",
-        "Each is a row of `dose_lib/dicom/dialects.toml` with a test on a synthetic object.",
+        "Each is a row of `dose_lib/dicom/dialects.toml` with a test on a synthetic object, of",
+        "the rule's name in the file of `tests/dicom/` that the last column names.",
         "What was applied to an object stands in `sources[].dialect_rules`; corrections leave",
         "an issue.",
     ]
+    tests = _tests()
     by_vendor: dict[str, list[Rule]] = defaultdict(list)
     for rule in load_rules():
         by_vendor[rule.vendor].append(rule)
     for vendor in sorted(by_vendor, key=lambda v: (v == "several", v)):
-        rows = [[f"`{r.id}`", r.seen, r.handling, _where(r), r.origin] for r in by_vendor[vendor]]
-        header = ["rule", "what arrives", "what is done", "acts in", "origin"]
+        rows = [
+            [f"`{r.id}`", r.seen, r.handling, _where(r), r.origin, f"`{tests[r.id]}`"]
+            for r in by_vendor[vendor]
+        ]
+        header = ["rule", "what arrives", "what is done", "acts in", "origin", "test"]
         title = "Any maker" if vendor == "several" else vendor
         lines += ["", f"### {title}", "", *_table(header, rows)]
     return "\n".join([*lines, ""])
