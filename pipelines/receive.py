@@ -7,10 +7,8 @@ trouble with their content is ours, never an error status to the sender.
 
 from __future__ import annotations
 
-import errno
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,17 +20,12 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dose_lib import Settings, load_settings
-from dose_lib.errors import (
-    OutOfRoomError,
-    PortInUseError,
-    ReceiveError,
-    ServiceError,
-    SettingsError,
-)
+from dose_lib.errors import OutOfRoomError, ReceiveError, SettingsError
 from pipelines.association import StoreRequest, StoringProvider, equip
 from pipelines.classes import contexts, image_contexts
 from pipelines.envelope import make_receipt, part10
 from pipelines.heartbeat import Heartbeat, Value
+from pipelines.listener import DICOM
 from pipelines.message import (
     CANNOT_PROCESS,
     ELEMENTS_DISCARDED,
@@ -53,7 +46,6 @@ PART = "receiver"
 
 _LOOK_S = 1.0  # between looks whether the settings were changed
 _RENEWED = ("dicom_peers", "dicom_image_peers", "dicom_image_answer")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # PS3.8 table 9-21: permanent, by the service user, calling AE title not recognised
 _UNKNOWN_CALLER = (0x01, 0x01, 0x03)
 
@@ -77,7 +69,7 @@ class Receiver:
     """
 
     def __init__(self, settings: Settings, spool: Spool | None = None) -> None:
-        check_exposure(settings)
+        DICOM.check_exposure(settings)
         self._settings = settings
         self.spool = spool or Spool(
             settings.spool_dir, reserve_bytes=settings.spool_reserve_mb * 1_000_000
@@ -85,7 +77,7 @@ class Receiver:
         self.steps = Steps(settings.steps_dir, self.spool)
         self._peers = Peers(settings.dicom_peers, settings.run_dir / "pending_peers.json")
         self._image_peers = Peers(settings.dicom_image_peers)
-        self._tls = _tls_context(settings)
+        self.tls = DICOM.encryption(settings)
         self._lock = threading.Lock()
         self._pixels = Pixels(settings.measure_every_image)
         self.counts = {"received": 0, "refused": 0, "bytes": 0, "callers_refused": 0}
@@ -132,7 +124,7 @@ class Receiver:
         SettingsError
             If the new settings would let anyone send, or a line cannot be read.
         """
-        check_exposure(settings)
+        DICOM.check_exposure(settings)
         for text in (*settings.dicom_peers, *settings.dicom_image_peers):
             parse_peer(text)
         self._peers.renew(settings.dicom_peers)
@@ -188,19 +180,7 @@ class Receiver:
         try:
             return _Server(self, s, [(evt.EVT_REQUESTED, self._admit), *handlers(self.steps)])
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUseError(
-                    f"another process listens on port {s.dicom_port} of {s.dicom_host}",
-                    expected="a free port for the DICOM listener",
-                    where="dicom_port",
-                    todo="Stop the other listener, or choose another port: "
-                    "`dicom_port` in doseloop.toml, DOSE_DICOM_PORT, or `dose serve --dicom-port`",
-                ) from None
-            raise ServiceError(
-                f"the DICOM listener cannot use {s.dicom_host}:{s.dicom_port} ({error.strerror})",
-                where="dicom_host, dicom_port",
-                todo="Ports below 1024 need rights; the address must be one of this machine",
-            ) from error
+            raise DICOM.cannot_listen(s, error) from None
 
     def _admit(self, event: Any) -> None:
         """Refuse callers that are not on the allow-list, before anything is negotiated.
@@ -245,7 +225,6 @@ class _Server(ThreadedAssociationServer):
 
     def __init__(self, receiver: Receiver, settings: Settings, handlers: list[Any]) -> None:
         self.receiver, self.settings = receiver, settings
-        self._tls = _tls_context(settings)
         super().__init__(
             _entity(settings),
             (settings.dicom_host, settings.dicom_port),
@@ -273,16 +252,15 @@ class _Server(ThreadedAssociationServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Handshake where TLS is used, then serve; in the connection's own thread."""
-        if self._tls:
-            try:
-                request = self._tls.wrap_socket(request, server_side=True)
-            except (OSError, ssl.SSLError) as error:
-                reason = getattr(error, "reason", None) or type(error).__name__
-                log.warning(
-                    "TLS handshake failed", extra={"address": client_address[0], "reason": reason}
-                )
-                self.shutdown_request(request)
-                return
+        try:
+            request = self.receiver.tls.wrap(request)
+        except OSError as error:  # of TLS among them
+            reason = getattr(error, "reason", None) or type(error).__name__
+            log.warning(
+                "TLS handshake failed", extra={"address": client_address[0], "reason": reason}
+            )
+            self.shutdown_request(request)
+            return
         super().process_request_thread(request, client_address)
 
     def stop(self) -> None:
@@ -299,33 +277,6 @@ class _Server(ThreadedAssociationServer):
                 association.join(timeout=5.0)
 
 
-def check_exposure(settings: Settings) -> None:
-    """Refuse a listener beyond loopback that anyone could send to.
-
-    Raises
-    ------
-    SettingsError
-        Without an allow-list, or without TLS unless plain DICOM was chosen in so many words.
-    """
-    if settings.dicom_host in _LOOPBACK:
-        return
-    if not settings.dicom_peers:
-        raise SettingsError(
-            f"dicom_host = {settings.dicom_host!r} would take objects from anyone",
-            expected="an allow-list when listening beyond loopback",
-            where="dicom_peers",
-            todo="Name the senders, such as dicom_peers = ['CT1@10.1.2.3', '*@10.1.5.0/24']",
-        )
-    if settings.dicom_tls_certificate is None and not settings.dicom_allow_plain:
-        raise SettingsError(
-            f"dicom_host = {settings.dicom_host!r} would take objects without encryption",
-            expected="TLS when listening beyond loopback",
-            where="dicom_tls_certificate",
-            todo="Set certificate and key; or, on a network segment of the modalities only, "
-            "dicom_allow_plain = true",
-        )
-
-
 def _entity(settings: Settings) -> AE:
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
@@ -337,49 +288,34 @@ def _entity(settings: Settings) -> AE:
     return entity
 
 
-def _tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS as the BCP 195 profile asks (PS3.15 B.9): 1.2 or newer, no weak suite."""
-    certificate, key = settings.dicom_tls_certificate, settings.dicom_tls_key
-    if certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM")
-    try:
-        context.load_cert_chain(certificate, key)
-        if settings.dicom_tls_client_ca:
-            context.load_verify_locations(settings.dicom_tls_client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"certificate or key cannot be used ({getattr(error, 'reason', None) or error})",
-            expected="PEM files that belong together",
-            where="dicom_tls_certificate, dicom_tls_key, dicom_tls_client_ca",
-        ) from None
-    return context
-
-
 def serve(settings: Settings, stop: Stop) -> None:
     """Listen until `stop` is set."""
     with Receiver(settings) as receiver:
         receiver.spool.sweep()
         receiver.steps.sweep()
         renewal = _Renewal(settings, receiver)
-        with Heartbeat(settings.run_dir, PART, receiver.facts, lambda: renewal.problem):
+        with Heartbeat(settings.run_dir, PART, receiver.facts, lambda: renewal.all_problems):
             while not stop.wait(_LOOK_S):
                 renewal.look()
 
 
 class _Renewal:
-    """Follows the settings file: who may send is changed without a pause of the listener."""
+    """Follows settings and certificate: what may change does so without a pause of the listener."""
 
     def __init__(self, settings: Settings, receiver: Receiver) -> None:
         self._home, self._receiver = settings.home, receiver
         self._file = Watched(settings.config_file)
         self.problem: str | None = None
 
+    @property
+    def all_problems(self) -> str | None:
+        """What is wrong with either, and what still holds."""
+        problems = [p for p in (self.problem, self._receiver.tls.problem) if p]
+        return "; ".join(problems) or None
+
     def look(self) -> None:
         """Take over the settings if the file was changed; a bad one changes nothing."""
+        self._receiver.tls.look()
         if not self._file.has_changed():
             return
         try:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import ssl
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from dose_lib import Settings
-from dose_lib.errors import PortInUseError, SettingsError
+from dose_lib.errors import SettingsError
 from pipelines.disk import make_folder
 from pipelines.heartbeat import Heartbeat, Value
+from pipelines.listener import STOW, Encryption
 from pipelines.pixels import Pixels
 from pipelines.process import Stop, run_part
 from pipelines.spool import Spool
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 PART = "stow"
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LOOK_S = 1.0  # between looks whether the certificate was changed
 
 
 class StowServer:
@@ -50,7 +50,8 @@ class StowServer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        check_exposure(settings)
+        STOW.check_exposure(settings)
+        self.tls = STOW.encryption(settings)
         self.spool = Spool(settings.spool_dir, reserve_bytes=settings.spool_reserve_mb * 1_000_000)
         self._lock = threading.Lock()
         self.counts = {"taken": 0, "turned_away": 0, "denied": 0}
@@ -70,7 +71,7 @@ class StowServer:
                 "count": staticmethod(self._count),
             },
         )
-        self._server = _listen(settings, handler)
+        self._server = _listen(settings, handler, self.tls)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True
         )
@@ -105,23 +106,6 @@ class StowServer:
             self.counts[name] += 1
 
 
-def check_exposure(settings: Settings) -> None:
-    """Refuse to carry token and reports over a network in the open.
-
-    Raises
-    ------
-    SettingsError
-        If it would listen beyond loopback without TLS.
-    """
-    if settings.stow_host not in _LOOPBACK and settings.stow_tls_certificate is None:
-        raise SettingsError(
-            f"stow_host = {settings.stow_host!r} would take reports without encryption",
-            expected="TLS when listening beyond loopback",
-            where="stow_tls_certificate",
-            todo="Set certificate and key, or let a proxy with TLS pass requests to loopback",
-        )
-
-
 def token_file(settings: Settings) -> Path:
     """Where the token lies that senders show."""
     return settings.keys_dir / "stow.token"
@@ -154,40 +138,22 @@ def read_token(settings: Settings) -> bytes:
     return token.encode()
 
 
-def _listen(settings: Settings, handler: type[Handler]) -> LimitedServer:
+def _listen(settings: Settings, handler: type[Handler], tls: Encryption) -> LimitedServer:
     address = (settings.stow_host, settings.stow_port or 0)
     try:
-        return LimitedServer(
-            address, handler, tls=_tls(settings), most=settings.dicom_max_associations
-        )
+        return LimitedServer(address, handler, tls=tls, most=settings.dicom_max_associations)
     except OSError as error:
-        raise PortInUseError(
-            f"the STOW-RS listener cannot use {address[0]}:{address[1]} ({error.strerror})",
-            expected="a free port",
-            where="stow_host, stow_port",
-        ) from None
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.stow_tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.stow_tls_certificate, settings.stow_tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"certificate or key cannot be used ({getattr(error, 'reason', None) or error})",
-            expected="PEM files that belong together",
-            where="stow_tls_certificate, stow_tls_key",
-        ) from None
-    return context
+        raise STOW.cannot_listen(settings, error) from None
 
 
 def serve(settings: Settings, stop: Stop) -> None:
     """Listen until `stop` is set."""
-    with StowServer(settings) as server, Heartbeat(settings.run_dir, PART, server.facts):
-        stop.wait()
+    with (
+        StowServer(settings) as server,
+        Heartbeat(settings.run_dir, PART, server.facts, lambda: server.tls.problem),
+    ):
+        while not stop.wait(_LOOK_S):
+            server.tls.look()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from pipelines.listener import Encryption
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class LimitedServer(ThreadingHTTPServer):
         address: tuple[str, int],
         handler: type[BaseHTTPRequestHandler],
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Encryption | None = None,
         most: int = 20,
     ) -> None:
         self._tls, self._places = tls, threading.BoundedSemaphore(most)
@@ -51,13 +52,12 @@ class LimitedServer(ThreadingHTTPServer):
         """Serve one connection; its place is free again afterwards."""
         try:
             request.settimeout(self._timeout_s)
-            if self._tls is not None:
-                try:
-                    request = self._tls.wrap_socket(request, server_side=True)
-                except (OSError, ssl.SSLError):
-                    log.warning("TLS handshake failed", extra={"address": client_address[0]})
-                    self.shutdown_request(request)
-                    return
+            try:
+                request = self._tls.wrap(request) if self._tls else request
+            except OSError:
+                log.warning("TLS handshake failed", extra={"address": client_address[0]})
+                self.shutdown_request(request)
+                return
             super().process_request_thread(request, client_address)
         finally:
             self._places.release()

@@ -7,12 +7,10 @@ of it reaches a log, and only a merge that cannot be applied is kept itself (see
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import logging
 import socket
 import socketserver
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +20,7 @@ from types import TracebackType
 import msgspec
 
 from dose_lib import Settings
-from dose_lib.errors import PortInUseError, ReceiveError, ServiceError, SettingsError
+from dose_lib.errors import ReceiveError, SettingsError
 from dose_lib.records import SizeSource
 from pipelines.collect.hl7 import (
     Header,
@@ -35,6 +33,7 @@ from pipelines.collect.hl7 import (
 from pipelines.collect.merges import EVENTS, Merges
 from pipelines.collect.sizes import Pseudonyms, SizeInbox
 from pipelines.heartbeat import Heartbeat, Value
+from pipelines.listener import HL7
 from pipelines.process import Stop, run_part
 
 log = logging.getLogger(__name__)
@@ -44,8 +43,8 @@ PART = "hl7"
 START, END, RETURN = b"\x0b", b"\x1c", b"\r"
 _IDLE_S, _WITHIN_S = 600.0, 30.0  # between messages, and within one
 _MOST_CALLERS = 32
+_LOOK_S = 1.0  # between looks whether the certificate was changed
 _KEPT_OF_LONG = 4096  # of a message that is too long: enough for an answer
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -217,11 +216,11 @@ class Mllp(socketserver.ThreadingTCPServer):
     request_queue_size = 16
 
     def __init__(self, settings: Settings, feed: Feed | None = None) -> None:
-        check_exposure(settings)
+        HL7.check_exposure(settings)
         self.most_bytes = settings.hl7_max_message_kb * 1024
         self.feed = feed or Feed(settings)
         self._allowed = [_network(text) for text in settings.hl7_peers]
-        self._tls = _tls(settings)
+        self.tls = HL7.encryption(settings)
         self._room = threading.BoundedSemaphore(_MOST_CALLERS)
         if ":" in settings.hl7_host:
             self.address_family = socket.AF_INET6
@@ -229,12 +228,7 @@ class Mllp(socketserver.ThreadingTCPServer):
         try:
             super().__init__(address, _Handler)
         except OSError as error:
-            kind = PortInUseError if error.errno == errno.EADDRINUSE else ServiceError
-            raise kind(
-                f"port {settings.hl7_port} of {settings.hl7_host}: {error.strerror}",
-                where="hl7_port",
-                todo="Choose another port, or end what listens there",
-            ) from None
+            raise HL7.cannot_listen(settings, error) from None
         self._thread = threading.Thread(target=self.serve_forever, name="hl7", daemon=True)
 
     @property
@@ -272,41 +266,14 @@ class Mllp(socketserver.ThreadingTCPServer):
             self.shutdown_request(line)
             return
         try:
-            if self._tls is not None:
-                line.settimeout(_WITHIN_S)
-                line = self._tls.wrap_socket(line, server_side=True)
+            line.settimeout(_WITHIN_S)
+            line = self.tls.wrap(line)
             super().process_request_thread(line, client_address)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             log.warning("hl7 caller lost", extra={"reason": type(error).__name__})
             self.shutdown_request(line)
         finally:
             self._room.release()
-
-
-def check_exposure(settings: Settings) -> None:
-    """Refuse a listener beyond loopback that anyone could send to, or without encryption.
-
-    Raises
-    ------
-    SettingsError
-        With what is missing.
-    """
-    if settings.hl7_host in _LOOPBACK:
-        return
-    if not settings.hl7_peers:
-        raise SettingsError(
-            f"hl7_host = {settings.hl7_host!r} would take messages from anyone",
-            expected="an allow-list when listening beyond loopback",
-            where="hl7_peers",
-            todo="Name the interface engine, such as hl7_peers = ['10.1.2.3']",
-        )
-    if settings.hl7_tls_certificate is None and not settings.hl7_allow_plain:
-        raise SettingsError(
-            f"hl7_host = {settings.hl7_host!r} would take messages without encryption",
-            expected="TLS when listening beyond loopback",
-            where="hl7_tls_certificate",
-            todo="Set certificate and key; or, on a network of its own, hl7_allow_plain = true",
-        )
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -320,21 +287,6 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         ) from None
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.hl7_tls_certificate is None:
-        return None
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(settings.hl7_tls_certificate, settings.hl7_tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"certificate or key cannot be used ({getattr(error, 'reason', None) or error})",
-            where="hl7_tls_certificate, hl7_tls_key",
-        ) from None
-    return context
-
-
 def serve(settings: Settings, stop: Stop) -> None:
     """Listen until `stop` is set."""
     with Mllp(settings) as listener:
@@ -343,8 +295,9 @@ def serve(settings: Settings, stop: Stop) -> None:
         def facts() -> dict[str, Value]:
             return {"port": listener.port, **listener.feed.counts}
 
-        with Heartbeat(settings.run_dir, PART, facts, lambda: None):
-            stop.wait()
+        with Heartbeat(settings.run_dir, PART, facts, lambda: listener.tls.problem):
+            while not stop.wait(_LOOK_S):
+                listener.tls.look()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

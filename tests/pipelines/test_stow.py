@@ -223,7 +223,7 @@ def test_a_token_that_others_may_read_is_not_used(on: Settings) -> None:
 
 def test_a_port_that_is_taken_is_said(on: Settings, server: StowServer) -> None:
     taken = on.model_copy(update={"stow_port": server.port})
-    with pytest.raises(PortInUseError, match="cannot use"):
+    with pytest.raises(PortInUseError, match="another process listens"):
         StowServer(taken)
 
 

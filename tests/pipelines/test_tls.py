@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,10 @@ from pynetdicom.sop_class import XRayRadiationDoseSRStorage
 from dose_lib.dicom.requestor import request
 from dose_lib.errors import SettingsError
 from dose_lib.settings import Settings
-from pipelines.receive import Receiver
+from pipelines.heartbeat import read_beat
+from pipelines.listener import DICOM, HL7, STOW, Listener
+from pipelines.process import Stop
+from pipelines.receive import Receiver, serve
 from tests.conftest import require
 from tests.pipelines.callers import associate, connect, send, waiting
 from tests.pipelines.objects import dose_report, encode
@@ -60,6 +67,69 @@ def test_certificate_that_cannot_be_read_is_said(settings: Settings, tmp_path: P
     chosen = settings.model_copy(update={"dicom_tls_certificate": tmp_path / "no.pem"})
     with pytest.raises(SettingsError, match="certificate or key cannot be used"):
         Receiver(chosen)
+
+
+def test_a_certificate_is_renewed_while_the_listener_runs(
+    settings: Settings, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    chain, key = certificate
+    first = chain.read_text()
+    (tmp_path / "next").mkdir()
+    renewed, renewed_key = make_certificate(tmp_path / "next")
+    chosen = settings.model_copy(update={"dicom_tls_certificate": chain, "dicom_tls_key": key})
+    stop = Stop()
+    part = threading.Thread(target=serve, args=(chosen, stop))
+    part.start()
+
+    def facts() -> tuple[int, str | None]:
+        beat = read_beat(settings.run_dir, "receiver")
+        return (int(beat.facts["port"] or 0), beat.problem) if beat else (0, None)
+
+    def shown() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", facts()[0]), timeout=60)
+
+    try:
+        until(lambda: facts()[0] > 0)
+        assert shown().split() == first.split()
+        shutil.copyfile(renewed, chain)  # its key is still that of the first
+        until(lambda: "certificate or key cannot be used" in (facts()[1] or ""))
+        assert shown().split() == first.split(), "what was before holds"
+        shutil.copyfile(renewed_key, key)
+        until(lambda: facts()[1] is None)
+        assert shown().split() == renewed.read_text().split()
+    finally:
+        stop.set()
+        part.join(timeout=60)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("listener", "is_named"), [(DICOM, True), (HL7, True), (STOW, False)], ids=lambda x: str(x)[:22]
+)
+def test_every_listener_is_closed_to_the_network_until_said_otherwise(
+    settings: Settings, tmp_path: Path, listener: Listener, is_named: bool
+) -> None:
+    def open_with(**chosen: object) -> None:
+        named = {f"{listener.prefix}_{name}": value for name, value in chosen.items()}
+        listener.check_exposure(settings.model_copy(update=named))
+
+    everywhere: dict[str, object] = {"host": "0.0.0.0"}
+    open_with(host="127.0.0.1")
+    if is_named:
+        with pytest.raises(SettingsError, match=r"from anyone.*allow-list"):
+            open_with(**everywhere, tls_certificate=tmp_path / "c.pem")
+        everywhere["peers"] = ("10.1.2.3",)
+    with pytest.raises(SettingsError, match="without encryption"):
+        open_with(**everywhere)
+    open_with(**everywhere, tls_certificate=tmp_path / "c.pem")
+    if is_named:
+        open_with(**everywhere, allow_plain=True)
 
 
 @pytest.mark.peer
