@@ -8,7 +8,7 @@ from dose_lib.compare.expectation import (
     SizeBasis,
     expect,
     multiples_of,
-    size_of,
+    sizes_of,
 )
 from dose_lib.compare.local import LocalLevel, LocalLevels, Method, local_levels
 from dose_lib.compare.practice import QUANTITIES, compare_practice, compare_task
@@ -43,7 +43,7 @@ __all__ = [
     "local_levels",
     "median_rank",
     "multiples_of",
-    "size_of",
+    "sizes_of",
     "summarise",
     "triggers_of",
 ]

@@ -92,7 +92,7 @@ class Expectation(NamedTuple):
         return self.multiple(dose) >= factor and dose > self.usual[1]
 
 
-def size_of(
+def sizes_of(
     *,
     diameter_mm: float | None,
     method: str | None,
@@ -100,8 +100,8 @@ def size_of(
     age_y: float | None,
     child_age_y: float,
     body_region: str | None = None,
-) -> PatientSize | None:
-    """Size of a patient by the best that is known; None for an adult of whom nothing is.
+) -> tuple[PatientSize, ...]:
+    """Size of a patient by all that is known, the best first; none of an adult without any.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def size_of(
         Water-equivalent diameter and how it was found; one that was computed from weight or
         age says no more than they do, and does not count.
     weight_kg, age_y
-        Of the patient.
+        Of the patient; without an age nothing is told, for children are apart from adults.
     child_age_y
         Age at which a patient is an adult, years.
     body_region
@@ -117,18 +117,20 @@ def size_of(
         follow the weight of the body.
     """
     if age_y is None or math.isnan(age_y):
-        return None
+        return ()
+    found = []
     if _is_known(diameter_mm) and method in MEASURED:
-        return PatientSize(SizeBasis.DIAMETER, float(diameter_mm or 0), method)
+        found.append(PatientSize(SizeBasis.DIAMETER, float(diameter_mm or 0), method))
     if _is_known(weight_kg):
-        return PatientSize(SizeBasis.WEIGHT, float(weight_kg or 0), "weight")
+        found.append(PatientSize(SizeBasis.WEIGHT, float(weight_kg or 0), "weight"))
     if age_y < child_age_y:
         band = sum(age_y >= edge for edge in _AGE_BANDS_Y)
         words = f"child of {_band_in_words(band, child_age_y)}"
-        return PatientSize(SizeBasis.AGE_BAND, band, words)
-    if not is_without_weight(body_region):
-        return None
-    return PatientSize(SizeBasis.AGE_BAND, len(_AGE_BANDS_Y) + 1, f"adult, {body_region}")
+        found.append(PatientSize(SizeBasis.AGE_BAND, band, words))
+    elif is_without_weight(body_region):
+        words = f"adult, {body_region}"
+        found.append(PatientSize(SizeBasis.AGE_BAND, len(_AGE_BANDS_Y) + 1, words))
+    return tuple(found)
 
 
 MEASURED = frozenset({"image", "localiser", "report", "effective_diameter"})

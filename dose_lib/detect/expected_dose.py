@@ -106,15 +106,14 @@ class ExpectedDose:
     def _tell(self, part: Part, near: Neighbours) -> list[_Told]:
         """What was reached, the largest multiple first."""
         row = near.row_of(part)
-        size = None if row is None else near.size_of(row)
-        if row is None or size is None:
+        if row is None or not row["sizes"]:
             return []
         found = []
         for dose in doses_of(row):
             limit = self._rows.get((_LIKE.get(part.modality, part.modality), dose.quantity))
             if limit is None or (_is_by_extent(dose) and _is_told_elsewhere(part)):
                 continue
-            likes = near.expectation(row, size, dose)
+            likes = near.expectation(row, dose)
             if likes is not None and likes.expectation.is_reached(dose.value, limit.value):
                 found.append(_Told(dose, likes, limit))
         return sorted(found, key=lambda t: t.multiple, reverse=True)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dose_lib.compare import Expectation, PatientSize, SizeBasis, expect, size_of
+from dose_lib.compare import Expectation, PatientSize, SizeBasis, expect, sizes_of
 from dose_lib.compare.exams import Floats
 from dose_lib.detect.detector import History
 from dose_lib.metrics import MIXED_SHARE, patients
@@ -53,7 +53,6 @@ class Neighbours(NamedTuple):
     """Exams by modality and procedure, the latest first; the exams judged among them."""
 
     rows: Mapping[tuple[str, str], Sequence[Row]]
-    child_age_y: float
     minimum_n: int
 
     def row_of(self, part: Part) -> Row | None:
@@ -61,60 +60,58 @@ class Neighbours(NamedTuple):
         rows = self.rows.get((part.modality.value, part.procedure_name or ""), ())
         return next((r for r in rows if r["part_key"] == part.part_key), None)
 
-    def size_of(self, row: Row) -> PatientSize | None:
-        """How large its patient is, by the best that is known."""
-        return size_of(
-            diameter_mm=row["derived_water_equivalent_diameter_mm"],
-            method=row["size_method"],
-            weight_kg=row["weight_kg"],
-            age_y=row["age_y"],
-            child_age_y=self.child_age_y,
-            body_region=row["body_region"],
-        )
+    def expectation(self, row: Row, dose: Dose) -> Likes | None:
+        """What exams like this one usually get; None for too few of them, or without a size.
 
-    def expectation(self, row: Row, size: PatientSize, dose: Dose) -> Likes | None:
-        """What exams like this one usually get; None for too few of them."""
+        By the best size that enough others have, too; of the same device, else of the model.
+        """
         near = self.rows[row["modality"], row["procedure_name"]]
-        alike = [r for r in near if self._is_alike(r, row)]
-        for group in ("device_key", "model"):
-            same = [r for r in alike if r[group] is not None and r[group] == row[group]]
-            doses, sizes = self._columns(same, size, dose.column)
-            found = expect(doses, sizes, size, minimum_n=self.minimum_n)
-            if found is not None:
-                return Likes(found, "device" if group == "device_key" else "model")
+        alike = [r for r in near if self._is_alike(r, row) and r.get(dose.column) is not None]
+        for size in row["sizes"]:
+            is_enough = False
+            for group in ("device_key", "model"):
+                same = [r for r in alike if r[group] is not None and r[group] == row[group]]
+                doses, sizes = _columns(same, size, dose.column)
+                is_enough |= doses.size >= self.minimum_n
+                found = expect(doses, sizes, size, minimum_n=self.minimum_n)
+                if found is not None:
+                    return Likes(found, "device" if group == "device_key" else "model")
+            if is_enough:
+                return None  # of a size that nobody had: a coarser one would not know it
         return None
 
     def _is_alike(self, other: Row, row: Row) -> bool:
         """Earlier, within the year before, and both of children or both of adults."""
-        if other["age_y"] is None or row["age_y"] is None:
-            return False
         at: datetime = row["started_at"]
         started: datetime = other["started_at"]
-        is_child, is_other_child = (r["age_y"] < self.child_age_y for r in (row, other))
-        return bool(is_child == is_other_child) and at - LOOK_BACK <= started < at
-
-    def _columns(
-        self, rows: Sequence[Row], size: PatientSize, column: str
-    ) -> tuple[Floats, Floats]:
-        """Doses and sizes told by the same basis; a band of ages takes whoever is of the age."""
-        pairs = []
-        for row in rows:
-            if (dose := row.get(column)) is None:
-                continue
-            own = self.size_of(row if size.basis is not SizeBasis.AGE_BAND else _by_age(row))
-            if size.basis is SizeBasis.WEIGHT:
-                own = self.size_of({**row, "size_method": None})
-            if own is None or own.basis is not size.basis:
-                continue
-            if size.basis is SizeBasis.AGE_BAND and own.value != size.value:
-                continue
-            pairs.append((dose, own.value))
-        both = np.array(pairs, dtype=np.float64).reshape(-1, 2)
-        return both[:, 0], both[:, 1]
+        return other["is_child"] is row["is_child"] and at - LOOK_BACK <= started < at
 
 
-def _by_age(row: Row) -> Row:
-    return {**row, "size_method": None, "weight_kg": None}
+def _columns(rows: Sequence[Row], size: PatientSize, column: str) -> tuple[Floats, Floats]:
+    """Doses and sizes told by the same basis; a band of ages takes whoever is of the age."""
+    pairs = [
+        (row[column], own.value)
+        for row in rows
+        for own in row["sizes"]
+        if own.basis is size.basis
+        and (own.value == size.value or own.basis is not SizeBasis.AGE_BAND)
+    ]
+    both = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def _with_sizes(row: Row, child_age_y: float) -> Row:
+    """With the patient's size by each basis, the best first, and whether it is a child."""
+    age = row["age_y"]
+    sizes = sizes_of(
+        diameter_mm=row["derived_water_equivalent_diameter_mm"],
+        method=row["size_method"],
+        weight_kg=row["weight_kg"],
+        age_y=age,
+        child_age_y=child_age_y,
+        body_region=row["body_region"],
+    )
+    return {**row, "sizes": sizes, "is_child": None if age is None else age < child_age_y}
 
 
 def read_neighbours(
@@ -137,9 +134,10 @@ def read_neighbours(
     given = _activities(history, parts, min(starts) - LOOK_BACK)
     known: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        own = {**_on_one_phantom(row), _ACTIVITY: given.get(row["part_key"])}
+        own = _with_sizes(_on_one_phantom(row), child_age_y)
+        own = {**own, _ACTIVITY: given.get(row["part_key"])}
         known.setdefault((row["modality"], row["procedure_name"]), []).append(own)
-    return Neighbours(known, child_age_y, minimum_n)
+    return Neighbours(known, minimum_n)
 
 
 def _on_one_phantom(row: Row) -> Row:
