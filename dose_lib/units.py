@@ -96,7 +96,7 @@ _FACTORS = _table(
         "mm2": {"cm2": 100.0, "m2": 1e6},
         "m2": {"cm2": 1e-4},
         "deg": {"degree": 1.0, "degrees": 1.0, "°": 1.0, "rad": 57.29577951308232},
-        "MBq": {"Bq": 1e-6, "kBq": 1e-3, "GBq": 1e3, "mCi": 37.0, "uCi": 0.037},
+        "MBq": {"Bq": 1e-6, "kBq": 1e-3, "GBq": 1e3, "mCi": 37.0, "Ci": 37e3, "uCi": 0.037},
         "Bq/mmol": {"Bq/mol": 1e-3, "Bq/umol": 1e3, "MBq/mmol": 1e6, "GBq/umol": 1e12},
         "kg": {"g": 1e-3, "[lb_av]": 0.45359237},
         "g": {"kg": 1e3, "mg": 1e-3},

@@ -19,8 +19,9 @@ from dose_lib.dicom.identify import ObjectHead
 from dose_lib.dicom.image_fields import CT_TYPES, PROTOCOLS
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.reading import Reading, shown_code
+from dose_lib.dicom.record import known_choice
 from dose_lib.dicom.sr import coded_item
-from dose_lib.dicom.text import PLAIN_NUMBER, read_datetime
+from dose_lib.dicom.text import ANY_NUMBER, number_in, read_datetime
 from dose_lib.errors import NoDoseError, ReadError
 from dose_lib.records import (
     Code,
@@ -81,7 +82,7 @@ def read_ct_values(record: Attributes) -> None:
     if kind is not None:
         record.put("acquisition_type", kind, t.AcquisitionType)
     phantom = header.item(t.CTDIPhantomTypeCodeSequence)
-    if phantom is not None and (found := PHANTOMS.get(coded_item(phantom)[0])):
+    if phantom is not None and (found := known_choice(*coded_item(phantom), PHANTOMS)):
         recorded = shown_code(coded_item(phantom)[1])
         record.put("phantom", found, t.CTDIPhantomTypeCodeSequence, recorded=recorded)
     if "target_region" not in values and (word := header.text(t.BodyPartExamined)):
@@ -312,15 +313,18 @@ def _take_item_comment(record: Attributes) -> None:
     """`CTDIvol=14 DLP=274.9` in the item, where the elements are missing."""
     comment = record.data_set.text(t.CommentsOnRadiationDose) or ""
     for word, name in (("CTDIvol", "ctdi_vol_mgy"), ("DLP", "dlp_mgy_cm")):
-        found = re.search(rf"{word}={PLAIN_NUMBER}", comment)
-        if found and name not in record.values:
-            record.put(name, float(found[1]), t.CommentsOnRadiationDose, recorded=found[0])
+        found = re.search(rf"\b{word}{ANY_NUMBER}", comment, re.IGNORECASE)
+        value = number_in(found[1]) if found else None
+        if found and value is not None and name not in record.values:
+            record.put(name, value, t.CommentsOnRadiationDose, recorded=found[0])
 
 
 def _ge_doses(comment: str) -> dict[int, float]:
     """DLP by event number: `Event=3 DLP=769.67`."""
-    found = re.finditer(rf"^Event=(\d{{1,9}}) DLP={PLAIN_NUMBER}", comment, re.MULTILINE)
-    return {int(m[1]): float(m[2]) for m in found}
+    pattern = rf"^\s*Event\s*=\s*(\d{{1,9}})\s+DLP{ANY_NUMBER}"
+    found = re.finditer(pattern, comment, re.MULTILINE | re.IGNORECASE)
+    doses = {int(m[1]): number_in(m[2]) for m in found}
+    return {event: dose for event, dose in doses.items() if dose is not None}
 
 
 def _screen_totals(reading: Reading, header: DataSet, comment: str) -> dict[str, Any]:
@@ -330,9 +334,8 @@ def _screen_totals(reading: Reading, header: DataSet, comment: str) -> dict[str,
     private = header.private(0x00E1, "ELSCINT1", 0x21)
     if private is not None:
         record.take(Attribute(private, "dlp_total_mgy_cm"))
-    total = re.search(rf"Total\s?DLP={PLAIN_NUMBER}", comment)
-    if total:
-        record.put(
-            "dlp_total_mgy_cm", float(total[1]), t.CommentsOnRadiationDose, recorded=total[0]
-        )
+    total = re.search(rf"Total\s?DLP{ANY_NUMBER}", comment, re.IGNORECASE)
+    value = number_in(total[1]) if total else None
+    if total and value is not None:
+        record.put("dlp_total_mgy_cm", value, t.CommentsOnRadiationDose, recorded=total[0])
     return record.values

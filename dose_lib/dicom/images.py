@@ -20,6 +20,7 @@ from dose_lib.dicom.image_filters import known_code, take_filters
 from dose_lib.dicom.part import Content
 from dose_lib.dicom.projection_totals import complete_totals
 from dose_lib.dicom.reading import Reading, shown_code
+from dose_lib.dicom.record import known_choice
 from dose_lib.dicom.sr import coded_item
 from dose_lib.dicom.text import PLAIN_NUMBER
 from dose_lib.errors import NoDoseError
@@ -211,7 +212,7 @@ def _take_sequences(record: Attributes) -> None:
     """Codes that stand in sequences of their own."""
     header, values = record.data_set, record.values
     phantom = header.item(t.CTDIPhantomTypeCodeSequence)
-    if phantom is not None and (found := PHANTOMS.get(coded_item(phantom)[0])):
+    if phantom is not None and (found := known_choice(*coded_item(phantom), PHANTOMS)):
         recorded = shown_code(coded_item(phantom)[1])
         record.put("phantom", found, t.CTDIPhantomTypeCodeSequence, recorded=recorded)
     take_radiation_mode(record)

@@ -256,6 +256,12 @@ def choose(reading: Reading, node: Node, choices: Mapping[str, Any]) -> Any:
     return found
 
 
+def known_choice(key: str, code: Code, choices: Mapping[str, Any]) -> Any:
+    """The choice of a code in a header: by its key, else by its words; None if neither."""
+    by_words = _choices_by_meaning(tuple(choices.items()))
+    return choices.get(key) or by_words.get(fold_meaning(code.meaning))
+
+
 def _words(node: Node) -> str:
     return node.coded[1].meaning or node.value or ""
 

@@ -161,9 +161,17 @@ _UNCLEAR = re.compile(
 )
 # A number within words, for patterns: `DLP=769.67`.
 PLAIN_NUMBER = r"(\d{1,9}(?:\.\d{1,15})?)(?!\d)"
+# The same where consoles of any language write it: "Total DLP = 277,1"; see `number_in`.
+ANY_NUMBER = r"\s*[=:]\s*(\d{1,9}(?:[.,]\d{1,15})*)(?!\d)"
 # No quantity of radiology is larger or, unless 0, smaller in any unit; sums, squares and
 # ratios of numbers within stay numbers.
 _LARGEST, _SMALLEST = 1e30, 1e-30
+
+
+def number_in(text: str) -> float | None:
+    """A number found within words; None where its comma may be one of thousands."""
+    found = read_numbers(text)[0]
+    return found[0] if len(found) == 1 else None
 
 
 def is_number(value: float) -> bool:

@@ -245,6 +245,15 @@ def _() -> None:
     part, _ = read(b.encode(made))
     assert [e.dlp_mgy_cm for e in part.events] == [None, 769.67]  # type: ignore[union-attr]
     assert part.totals.dlp_total_mgy_cm == 1748.68
+    for words, total, dose in (
+        ("TotalDLP=1748,68\nEvent=2 DLP=769,67", 1748.68, 769.67),  # where commas are points
+        ("Total DLP = 277.1 mGy*cm\nevent = 2 DLP : 5.5.", 277.1, 5.5),
+        ("TotalDLP=1,748.68\nEvent=2 DLP=1,748", None, None),  # thousands, or not
+    ):
+        made.CommentsOnRadiationDose = words
+        part, _ = read(b.encode(made))
+        assert [e.dlp_mgy_cm for e in part.events] == [None, dose], words  # type: ignore[union-attr]
+        assert part.totals.dlp_total_mgy_cm == (total or dose)
 
 
 @case("toshiba_private_dose")

@@ -41,6 +41,13 @@ SEEN = [
     ("no units", "1", 1.0),
     ("Bq", "MBq", 1e-6),
     ("mCi", "MBq", 37.0),
+    ("mGy x cm", "mGy.cm", 1.0),
+    ("dGy*cm*cm", "Gy.cm2", 0.1),
+    ("mcGy.m2", "Gy.cm2", 0.01),
+    ("mGy.cm2{total}", "Gy.cm2", 1e-3),
+    ("{exposures}", "1", 1.0),
+    ("{img}/s", "Hz", 1.0),
+    ("sec", "ms", 1000.0),
 ]
 
 
@@ -50,7 +57,16 @@ def test_seen_spellings(recorded: str, to: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recorded", "to"), [("mGy", "Gy.cm2"), ("Gy.cm2", "mGy"), ("furlong", "mm"), ("kV", "mA")]
+    ("recorded", "to"),
+    [
+        ("Gy.m-2", "Gy.cm2"),
+        ("Gy/m2", "Gy.cm2"),
+        ("mA/s", "Hz"),
+        ("mGy", "Gy.cm2"),
+        ("Gy.cm2", "mGy"),
+        ("furlong", "mm"),
+        ("kV", "mA"),
+    ],
 )
 def test_a_unit_of_another_quantity_is_refused(recorded: str, to: str) -> None:
     assert factor(recorded, to) is None
