@@ -140,6 +140,9 @@ def test_water_while_it_streams_in(syntax: str, piece: int) -> None:
     assert found.value == pytest.approx(DIAMETER_MM, rel=5e-3)
     assert found.inputs["z_mm"] == 50.0
     assert found.formula.startswith("AAPM 220")
+    kept = here().keep(data)
+    assert list(kept.derived.values()) == [found]
+    assert kept.data == header
 
 
 @pytest.mark.parametrize(
