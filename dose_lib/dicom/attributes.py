@@ -136,6 +136,8 @@ class Attributes:
         factor = factor_of(own[2], unit) if own and unit else None
         numbers = read_numbers(own[1])[0] if own else ()
         if factor is not None and numbers:
+            self.reading.issues.pop()  # that it cannot be read
+            self.reading.note("illegal_number", self.where(tag), own[0] if own else None)
             exact = float(f"{numbers[0] * factor:.15g}")
             self.put(name, exact, tag, factor=None if factor == 1.0 else factor)
 

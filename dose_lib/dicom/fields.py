@@ -92,7 +92,7 @@ SIDES = {
 
 # Words of consoles for the values of closed sets, folded: asked where the code is none.
 OTHER_WORDS: Mapping[object, tuple[str, ...]] = {
-    CtAcquisitionType.SPIRAL: ("spiral", "helical", "helix", "spirale", "volume"),
+    CtAcquisitionType.SPIRAL: ("spiral", "helical", "helix", "spirale"),
     CtAcquisitionType.SEQUENCED: ("sequenced", "sequence", "sequential", "axial", "sequenz"),
     CtAcquisitionType.CONSTANT_ANGLE: (
         *("constantangle", "localizer", "localiser", "scout", "topogram", "surview"),

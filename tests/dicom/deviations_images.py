@@ -108,8 +108,9 @@ def _() -> None:
 
 @case("unit_behind_header_number")
 def _() -> None:
-    event, _ = image(KVP="80 kV", Exposure="2500 uAs", DistanceSourceToDetector="1.8 m")
+    event, part = image(KVP="80 kV", Exposure="2500 uAs", DistanceSourceToDetector="1.8 m")
     assert (event.kvp_kv, event.exposure_mas, event.sid_mm) == (80, 2.5, 1800)
+    assert "illegal_number" in codes_of(part) and "unreadable_number" not in codes_of(part)
     assert image(KVP="80 mm", Exposure="3")[0].kvp_kv is None
 
 
