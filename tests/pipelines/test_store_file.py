@@ -80,3 +80,6 @@ def test_service_goes_on_with_the_file_that_is_there_and_says_what_is_missing(
         accounts = read_accounts(settings)
         assert accounts.missing > 0
         assert dose(settings, "status", check=False).returncode == 6
+    assert dose(settings, "rebuild").returncode == 0
+    accounts = read_accounts(settings)
+    assert (accounts.missing, accounts.stored, accounts.received) == (0, 3, 3)
