@@ -58,8 +58,9 @@ def passes_of(part: Part) -> Passes | None:
     Returns
     -------
     Passes or None
-        None where an acquisition does not say how long it was, or where one of a sequence does
-        not say where: it may be one position of the table of many.
+        None where an acquisition does not say how long it was; where one of several names
+        neither its range nor its region, or one of a sequence no range: it may be one position
+        of the table of many.
 
     Notes
     -----
@@ -73,6 +74,8 @@ def passes_of(part: Part) -> Passes | None:
     known = [(e, float(x or 0)) for e, x in zip(events, lengths, strict=True)]
     longest = max(x for _, x in known)
     whole = [(e, x) for e, x in known if x >= _WHOLE * longest]
+    if len(whole) > 1 and not all(_is_placed(e) for e, _ in whole):
+        return None
     counts = [(len(_starts(one, whole)), one[1]) for one in whole]
     n, length = max(counts)
     return Passes(n, length)
@@ -82,9 +85,13 @@ def _is_one_of_many(event: CtEvent) -> bool:
     return event.acquisition_type is not CtAcquisitionType.SPIRAL and _range(event) is None
 
 
+def _is_placed(event: CtEvent) -> bool:
+    return _range(event) is not None or region_of_code(event.target_region) is not None
+
+
 def _starts(one: tuple[CtEvent, float], all_of: Sequence[tuple[CtEvent, float]]) -> set[object]:
     """When the place of an acquisition was scanned; one that states no time counts by itself."""
-    same = (e for e, x in all_of if _is_same_place(one, (e, x)))
+    same = (e for e, x in all_of if e is one[0] or _is_same_place(one, (e, x)))
     return {e.started_at or id(e) for e in same}
 
 

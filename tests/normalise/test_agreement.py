@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from dose_lib.normalise import DISAGREEMENTS, SiteFacts, name_part, normalise_part
+from dose_lib.normalise.passes import passes_of
 from dose_lib.records import Code, CtAcquisitionType, CtEvent, Part, Patient
 from tests.normalise.test_part import ABDOMEN, CHEST, event, part
 
@@ -137,6 +138,9 @@ def test_passes_over_one_place(text: str, lengths: tuple[float, ...], seen: str 
 def test_what_is_no_further_pass() -> None:
     """Two tubes at one time, positions of a step-and-shoot scan, places beside each other."""
     text, at = "CT Thorax W/O", datetime(2026, 3, 2, 9)
+    assert passes_of(part(scan(665.0))) == (1, 665.0), "an exam of one scan, wherever it was"
+    assert passes_of(part(scan(320.0), scan(320.0))) is None, "nothing says where they were"
+    assert passes_of(part(scan(320.0, CHEST), scan(320.0, ABDOMEN))) == (1, 320.0)
     beside = [
         scan(250.0, CHEST, scan_bottom_z_mm=z, scan_top_z_mm=z + 250.0) for z in (0.0, 110.0, 220.0)
     ]
