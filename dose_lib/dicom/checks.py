@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dose_lib.dicom.reading import Reading
-from dose_lib.records import CtEvent, XRayEvent
+from dose_lib.records import CtEvent, Totals, XRayEvent
 
 # name -> largest value of one event that is believed
 LIMITS = {
@@ -21,6 +21,15 @@ LIMITS = {
 }
 # A detector nearer or farther than any: metres or decimetres were sent for millimetres.
 DISTANCES = (100.0, 6_000.0)
+# The same of an exam: ten times its largest event, ten hours of fluoroscopy.
+TOTAL_LIMITS = {
+    "kap_gy_cm2": 5_000.0,
+    "ka_r_mgy": 100_000.0,
+    "agd_left_mgy": 500.0,
+    "agd_right_mgy": 500.0,
+    "dlp_total_mgy_cm": 150_000.0,
+    "fluoro_time_s": 36_000.0,
+}
 # KAP against air kerma × field area at the reference point: beyond this a unit is wrong.
 RATIOS = (0.2, 5.0)
 
@@ -41,6 +50,14 @@ def check_events(reading: Reading, events: Sequence[CtEvent | XRayEvent]) -> Non
                 seen = f"{ratio:.2g} times air kerma times field area"
                 reading.note("implausible_value", f"events[{place}].kap_gy_cm2", seen)
     _check_fields(reading, events)
+
+
+def check_totals(reading: Reading, totals: Totals) -> None:
+    """Issues for stated totals that are negative or beyond belief."""
+    for name, limit in TOTAL_LIMITS.items():
+        value = getattr(totals, name)
+        if value is not None and name not in totals.derived and not 0 <= value <= limit:
+            reading.note("implausible_value", f"totals.{name}", f"{value:g}")
 
 
 def _check_fields(reading: Reading, events: Sequence[CtEvent | XRayEvent]) -> None:

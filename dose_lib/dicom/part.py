@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from dose_lib import keys
 from dose_lib.dicom import tags as t
 from dose_lib.dicom.attributes import Attribute, Attributes
-from dose_lib.dicom.checks import check_events
+from dose_lib.dicom.checks import check_events, check_totals
 from dose_lib.dicom.computed import compute_derived
 from dose_lib.dicom.dialects import Maker
 from dose_lib.dicom.elements import DataSet
@@ -146,6 +146,7 @@ def make_part(
     if given := values.get("administrations"):
         values["administrations"] = tuple(with_sources(one) for one in given)
     check_events(reading, content.events)
+    check_totals(reading, content.totals)
     part = Part(
         part_key=part_key,
         study_uid=exam.study_uid,

@@ -219,3 +219,12 @@ def test_estimates_of_others_stay_apart() -> None:
     (merged,) = merge([part, measured])
     assert merged.part_key == measured.part_key
     assert merged.totals.ka_r_mgy == 900 and len(merged.estimates) == 2
+
+
+def test_a_total_beyond_belief_leaves_an_issue_and_stays() -> None:
+    for value, kap in (("12", 120_000.0), ("-1", -10_000.0), ("0.01", 100.0)):
+        total = b.num(c.DOSE_AREA_PRODUCT_TOTAL, value, "Gy.m2")
+        part, _ = read(b.xray_report(b.plane(total), b.xray_event()))
+        assert part.totals.kap_gy_cm2 == kap
+        issues = {i.where for i in part.issues if i.code == "implausible_value"}
+        assert ("totals.kap_gy_cm2" in issues) is (kap != 100)
