@@ -52,13 +52,15 @@ def test_a_part_loads_what_it_needs_for_long(module: str, needed: set[str]) -> N
 def test_values_in_and_out_of_duckdb_and_arrow_do_not_bring_pandas() -> None:
     code = """
         import sys, duckdb, pyarrow as pa
-        from pipelines.memory import go_without
+        from pipelines.memory import give_back, go_without
         go_without("pandas")
         con = duckdb.connect()
         con.execute("CREATE TABLE t AS SELECT ? AS a, ? AS b, now() AS c", ["x", 1.5])
         assert len(con.execute("SELECT * FROM t WHERE a = ?", ["x"]).fetchall()) == 1
         assert con.execute("SELECT a FROM t").to_arrow_table().num_rows == 1
         assert pa.Table.from_pylist([{"a": 1}], schema=pa.schema([("a", pa.int64())])).num_rows == 1
+        give_back()
+        assert con.execute("SELECT count(*) FROM t").fetchone() == (1,)
         assert "pandas" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
