@@ -87,15 +87,14 @@ class ExpectedDose:
         own = [p for p in parts if self._is_judged(p)]
         if history is None or not own:
             return ()
-        span = read_span(history)
-        own = [p for p in own if _is_recent(p, span)]
-        if not own:
-            return ()
         near = read_neighbours(
             history, own, child_age_y=self._child_age_y, minimum_n=self._minimum_n
         )
-        told = ((part, self._tell(part, near)) for part in own)
-        return tuple(self._finding(part, what) for part, what in told if what)
+        told = [(part, what) for part in own if (what := self._tell(part, near))]
+        if not told:
+            return ()  # nearly always: the span is asked for only where there is something to tell
+        span = read_span(history)
+        return tuple(self._finding(part, what) for part, what in told if _is_recent(part, span))
 
     def _is_judged(self, part: Part) -> bool:
         modality = _LIKE.get(part.modality, part.modality)
