@@ -7,9 +7,11 @@ finding is opened by the detector, the report is run by papermill, the pages are
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -253,3 +255,10 @@ class Demo:
                 return str(beat.facts["url"])
             time.sleep(0.2)
         return None
+
+    def knock(self) -> None:
+        """Have the pages loaded before someone clicks: whoever runs a demo is about to look."""
+        beat = read_beat(self.settings.run_dir, "dashboards")
+        port = int((beat.facts["port"] if beat else 0) or 0)
+        with suppress(OSError):
+            socket.create_connection((self.settings.dashboards_host, port), timeout=5).close()

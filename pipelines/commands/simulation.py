@@ -55,6 +55,7 @@ def demo(
             if not stop.is_set():
                 raise
         if not exit_after and not stop.is_set():
+            running.knock()
             say("Ctrl-C ends the demo.")
             stop.wait()
         say("Stopping ...")

@@ -68,6 +68,16 @@ def test_pages_are_loaded_by_a_visitor_and_end_after_the_last(
         pages.end()
 
 
+def test_a_knock_alone_loads_them(settings: Settings, door: socket.socket) -> None:
+    """As the demo does before it shows the address."""
+    pages = pages_of(settings, door, GREETS)
+    try:
+        visit(door).close()
+        until(pages, lambda: pages.is_loaded)
+    finally:
+        pages.end()
+
+
 def test_pages_that_cannot_start_are_said_and_tried_again_later(
     settings: Settings, door: socket.socket
 ) -> None:

@@ -124,5 +124,5 @@ def document(url: str) -> str:
 
 
 def fetch(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=120) as answer:
+    with urllib.request.urlopen(url, timeout=300) as answer:  # pages are loaded by the first
         return str(answer.read().decode())
