@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Department]
     """A fortnight of a district hospital, and its lake; nothing may be changed."""
     folder = tmp_path_factory.mktemp("department")
     settings = load_settings(folder / "home")
-    hospital = Hospital.load("district", seed=3, days=14)
+    hospital = Hospital.load("district", seed=3, days=14, end=date(2026, 11, 20))
     with Store.open(settings) as store:
         fill_store(hospital, store, site_key=site_key(settings))
     con = connect(settings=settings)
