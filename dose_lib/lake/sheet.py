@@ -71,6 +71,7 @@ def write_xlsx(rows: pa.Table, file: Path) -> None:
     sheet.append(rows.column_names)
     for line in _lines(rows):
         sheet.append(line)
+    sheet.close()  # what cannot be saved leaves nothing half written behind
     with _whole(file) as temporary:
         book.save(temporary)
 
