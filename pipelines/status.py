@@ -80,6 +80,7 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     service: ServiceFile | None
     parts: list[PartState]
     in_quarantine: int
+    merges_waiting: int  # HL7 messages that could not be applied
     pending_peers: list[Pending]
     disk_free_bytes: int
 
@@ -161,6 +162,7 @@ def read_state(settings: Settings) -> ServiceState:
         service=service,
         parts=[_part_state(settings, name, service) for name in started],
         in_quarantine=len(Quarantine(quarantine).items()) if quarantine.exists() else 0,
+        merges_waiting=sum(1 for _ in (quarantine / "hl7").glob("*.hl7")),
         pending_peers=read_pending(settings.run_dir / "pending_peers.json"),
         disk_free_bytes=shutil.disk_usage(home).free,
     )

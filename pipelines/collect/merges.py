@@ -48,6 +48,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     sender: str
     control_id: str
+    file: str = ""  # of the message, as `kept_messages` found it
 
 
 class Merges:
@@ -195,6 +196,10 @@ def keep_message(
 
 def kept_messages(settings: Settings) -> list[Kept]:
     """What is known of the messages in quarantine, oldest first."""
-    files = merges_dir(settings).glob("*.json")
-    notes = (msgspec.json.decode(f.read_bytes(), type=Kept) for f in files)
+    notes = [
+        msgspec.structs.replace(
+            msgspec.json.decode(note.read_bytes(), type=Kept), file=str(note.with_suffix(".hl7"))
+        )
+        for note in merges_dir(settings).glob("*.json")
+    ]
     return sorted(notes, key=lambda n: n.since)

@@ -24,6 +24,8 @@ from pipelines.computed import compute, with_slice
 from pipelines.exam_table import show_exams
 
 if TYPE_CHECKING:
+    from pipelines.archive import Quarantined
+    from pipelines.collect.merges import Kept
     from pipelines.folder import Taken
 
 
@@ -206,14 +208,23 @@ def quarantine_list(
     """
     import msgspec
 
+    from pipelines.collect.merges import kept_messages
+
     folder = settings().quarantine_dir
     items = Quarantine(folder).items() if folder.exists() else []
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(items)))
         return
-    if not items:
+    messages = kept_messages(settings())
+    if items:
+        _show_items(items)
+    if messages:
+        _show_messages(messages)
+    if not items and not messages:
         say("Nothing is in quarantine.")
-        return
+
+
+def _show_items(items: list[Quarantined]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("name", "since", "reason", "from", "whose fault"):
         table.add_column(head, overflow="fold")
@@ -227,6 +238,18 @@ def quarantine_list(
             f"DoseLoop {item.version}" if item.is_ours else "the object's",
         )
     out.print(table)
+
+
+def _show_messages(messages: list[Kept]) -> None:
+    """Merges of patients that a person must look at; the files name the patients, this does not."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("HL7 message", "since", "reason", "from", "file"):
+        table.add_column(head, overflow="fold")
+    for one in messages:
+        sender, said = Text(f"{one.sender} {one.control_id}"), Text(one.reason)
+        table.add_row(Text(one.event), f"{one.since:%Y-%m-%d %H:%M}", said, sender, Text(one.file))
+    out.print(table)
+    say("Join the patients by `dose vault merge`, then delete the message and the note beside it.")
 
 
 def quarantine_retry(

@@ -140,6 +140,8 @@ def _show(chosen: Settings, state: ServiceState, accounts: Accounts | str) -> No
         days = chosen.quarantine_retention_days
         kept = f"kept for {days} days" if days else "kept for good"
         say(f"{state.in_quarantine} in quarantine, {kept}; `dose quarantine list` tells why")
+    if state.merges_waiting:
+        say(f"{state.merges_waiting} merges of patients wait for a person: `dose quarantine list`")
     say(f"{state.disk_free_bytes / 1e9:.1f} GB free on the disk")
 
 

@@ -104,6 +104,7 @@ def test_what_cannot_be_applied_is_kept_with_its_reason(
     assert (kept.event, kept.sender, kept.control_id) == ("A40", "HIS", "C1")
     assert why in kept.reason
     (file,) = merges_dir(settings).glob("*.hl7")
+    assert kept.file == str(file)
     assert file.read_bytes() == message(*segments, kind="ADT^A40")
     assert file.stat().st_mode & 0o077 == 0
 

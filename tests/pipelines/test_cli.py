@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from dose_lib.settings import Settings
 from dose_lib.simulate.writer import make_ct_rdsr
 from pipelines import cli
 from pipelines.archive import Quarantine
+from pipelines.collect.hl7 import read_header
+from pipelines.collect.merges import keep_message
 from pipelines.commands import terminal
 from pipelines.defects import Failure
 from pipelines.envelope import make_receipt
@@ -208,6 +211,18 @@ def test_quarantine_lists_and_retries(run: Run, settings: Settings) -> None:
     assert run("quarantine", "retry", "nothing").exit_code == 2
     assert "1 objects put back" in run("quarantine", "retry", path.stem[:10]).output
     assert spool.waiting() == [path]
+
+
+def test_quarantine_lists_merges_that_wait_and_names_nobody(run: Run, settings: Settings) -> None:
+    head = "MSH|^~\\&|HIS|HOSP|DOSE|RAD|20261122093000||ADT^A40|C77|P|2.3"
+    content = f"{head}\rPID|1||PZ-778-341^^^HOSP\r".encode()
+    header = read_header(content)
+    assert header is not None
+    keep_message(settings, content, header, "its segments are not PID and MRG", datetime.now(UTC))
+    listed = run("quarantine", "list").output
+    assert "A40" in listed and "HIS C77" in listed and "dose vault merge" in listed
+    assert "PZ-778-341" not in listed
+    assert "1 merges of patients wait" in run("status").output
 
 
 def test_report_of_an_unknown_notebook_or_parameter(run: Run) -> None:

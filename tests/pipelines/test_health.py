@@ -26,6 +26,7 @@ def state(*parts: PartState) -> ServiceState:
         service=None,
         parts=list(parts),
         in_quarantine=2,
+        merges_waiting=0,
         pending_peers=[],
         disk_free_bytes=10,
     )
