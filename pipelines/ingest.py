@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -273,8 +274,14 @@ class Ingest:
         return self._write([unread])[0], alone
 
     def _write(self, batch: Sequence[Incoming]) -> list[Outcome]:
-        try:
+        with self._writing():
             return self._store.commit(batch)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Trouble of the file or its disk, said as such: it is no object's fault."""
+        try:
+            yield
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise cannot_write(error, self._store.settings) from error
         except duckdb.FatalException as error:
@@ -305,7 +312,9 @@ class Ingest:
         for failure in detected.failures:
             self.counts.detector_failures += 1
             log.error(failure.seen, extra={"reason": failure.defect})
-        for finding in self._store.add_findings(detected.findings):
+        with self._writing():
+            fresh = self._store.add_findings(detected.findings)
+        for finding in fresh:
             self.counts.findings += 1
             log.info(
                 "finding opened",
@@ -315,9 +324,9 @@ class Ingest:
         if looking is None:
             return []
         found = frozenset(f.finding_id for f in detected.findings)
-        self._store.review(
-            LookedAt(part_keys=looking.part_keys, detectors=detected.detectors, found=found)
-        )
+        looked_at = LookedAt(part_keys=looking.part_keys, detectors=detected.detectors, found=found)
+        with self._writing():
+            self._store.review(looked_at)
         return looking.objects
 
     def _leave_spool(self, done: Iterable[Settled]) -> None:

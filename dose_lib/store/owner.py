@@ -35,6 +35,7 @@ from dose_lib.store.recall import Kept, forget_journaled, insert_new, recall, wr
 from dose_lib.store.reviewing import LookedAt, review_looked_at, review_withdrawn
 from dose_lib.store.site_rules import default_merge, prepare, site_rules
 from dose_lib.store.studies import remake, settle
+from dose_lib.store.transaction import transaction
 from dose_lib.store.write import commit
 
 if TYPE_CHECKING:
@@ -391,11 +392,5 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self._con.execute("BEGIN")
-            try:
-                yield
-            except BaseException:
-                self._con.execute("ROLLBACK")
-                raise
-            self._con.execute("COMMIT")
+        with self._lock, transaction(self._con):
+            yield

@@ -10,18 +10,19 @@ from dose_lib.settings import Settings
 from dose_lib.store import naming
 from dose_lib.store.making import Merge, Rules
 from dose_lib.store.people import Gone
+from dose_lib.store.transaction import transaction
 
 
 def prepare(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Make the views anew and write the settings they obey."""
-    con.execute("BEGIN")
-    con.execute(files("dose_lib.store").joinpath("views.sql").read_text(encoding="utf-8"))
-    con.execute("DELETE FROM site_setting")
-    con.execute(
-        "INSERT INTO site_setting VALUES ('show_operators', ?), ('site_name', ?), ('timezone', ?)",
-        [settings.show_operators, settings.site_name, settings.timezone],
-    )
-    con.execute("COMMIT")
+    with transaction(con):
+        con.execute(files("dose_lib.store").joinpath("views.sql").read_text(encoding="utf-8"))
+        con.execute("DELETE FROM site_setting")
+        con.execute(
+            "INSERT INTO site_setting"
+            " VALUES ('show_operators', ?), ('site_name', ?), ('timezone', ?)",
+            [settings.show_operators, settings.site_name, settings.timezone],
+        )
 
 
 def default_merge() -> Merge:

@@ -21,6 +21,7 @@ from dose_lib.store.repeats import Known, known_contents, repeated
 from dose_lib.store.roles import finish
 from dose_lib.store.standing import add_rejection, note_of
 from dose_lib.store.studies import merge_studies
+from dose_lib.store.transaction import transaction
 
 
 class Committed(NamedTuple):
@@ -46,14 +47,8 @@ def commit(
     A receipt that is in the ledger already is answered from there and changes nothing,
     unless it waited or was in quarantine and can be read now.
     """
-    con.execute("BEGIN")
-    try:
-        done = _commit(con, batch, rules, now)
-    except BaseException:
-        con.execute("ROLLBACK")
-        raise
-    con.execute("COMMIT")
-    return done
+    with transaction(con):
+        return _commit(con, batch, rules, now)
 
 
 def _commit(
