@@ -201,12 +201,12 @@ def read_accounts(settings: Settings) -> Accounts:
     from dose_lib.store import Status
 
     # The receivers' count first, then the spool, then the ledger: an object that moves in
-    # between is found further on.
+    # between is found further on. The ledger is asked once: what is committed between two
+    # questions would be in neither the counts of the first nor, with the second, waiting.
     noted = receipts_of(settings.spool_dir).recent()
     spooled = _receipts(settings)
-    counts = _ledger_counts(settings)
     moments = [r.received_at for r in spooled.values()] + [n.received_at for n in noted]
-    known = _ledger_keys(settings, min(moments)) if moments else set()
+    counts, known = _ledger(settings, min(moments, default=datetime.now(UTC)))
     waiting = sum((r.sha256[:16], r.received_at) not in known for r in spooled.values())
     counts[Status.WAITING] += waiting
     lost = [n for n in noted if n.stem not in spooled and not _is_known(n, known)]
@@ -217,25 +217,27 @@ def read_accounts(settings: Settings) -> Accounts:
     )
 
 
-def _ledger_counts(settings: Settings) -> dict[Status, int]:
+def _ledger(
+    settings: Settings, since: datetime
+) -> tuple[dict[Status, int], set[tuple[str, datetime]]]:
+    """Objects by status; beginning of the hash, and time, of what was received since then."""
     from dose_lib.store import Status
 
-    counts = dict.fromkeys(Status, 0)
-    if settings.store_file.exists():
-        objects = dose_lib.connect(settings=settings).table("objects")
-        rows = objects.status.value_counts(name="n").to_pyarrow().to_pylist()
-        counts |= {Status(r["status"]): r["n"] for r in rows}
-    return counts
-
-
-def _ledger_keys(settings: Settings, since: datetime) -> set[tuple[str, datetime]]:
-    """Beginning of the hash, and time, of what the ledger holds since then."""
+    counts, keys = dict.fromkeys(Status, 0), set[tuple[str, datetime]]()
     if not settings.store_file.exists():
-        return set()
+        return counts, keys
     objects = dose_lib.connect(settings=settings).table("objects")
-    recent = objects.filter(objects.received_at >= since)
-    keys = recent.select("sha256", "received_at").to_pyarrow().to_pylist()
-    return {(k["sha256"][:16], k["received_at"]) for k in keys}
+    is_recent = objects.received_at >= since
+    found = objects.group_by("status").agg(
+        n=objects.count(),
+        hashes=objects.sha256.collect(where=is_recent, order_by=objects.receipt_id),
+        moments=objects.received_at.collect(where=is_recent, order_by=objects.receipt_id),
+    )
+    for row in found.to_pyarrow().to_pylist():
+        counts[Status(row["status"])] = row["n"]
+        hashes = [h[:16] for h in row["hashes"] or ()]
+        keys |= set(zip(hashes, row["moments"] or (), strict=True))
+    return counts, keys
 
 
 def _is_known(noted: Noted, known: set[tuple[str, datetime]]) -> bool:
@@ -250,7 +252,7 @@ def _still_missing(settings: Settings, lost: Sequence[Noted]) -> list[Noted]:
     places = (settings.spool_dir, settings.quarantine_dir)
     files = [f"{n.stem}{suffix}" for n in lost for suffix in (SUFFIX, TEMPORARY)]
     here = {name.split(".")[0] for name in files for p in places if (p / name).exists()}
-    known = _ledger_keys(settings, min(n.received_at for n in lost))
+    _, known = _ledger(settings, min(n.received_at for n in lost))
     return [n for n in lost if n.stem not in here and not _is_known(n, known)]
 
 

@@ -7,10 +7,12 @@ import os
 import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+import dose_lib
 from dose_lib.errors import OutOfRoomError
 from dose_lib.settings import Settings
 from dose_lib.simulate.writer import make_ct_rdsr
@@ -128,3 +130,31 @@ def test_the_ledger_adds_up_at_every_moment_while_objects_flow(settings: Setting
     assert looks > 3
     assert (accounts.received, accounts.waiting, accounts.missing) == (60, 0, 0)
     assert accounts.stored == 12
+
+
+@pytest.mark.service
+def test_what_is_committed_while_we_look_is_in_the_account(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store commits whenever the ledger has just been asked, and before it is asked again."""
+    spool = Spool(settings.spool_dir)
+    connect = dose_lib.connect
+    asked = 0
+    with ingesting(settings) as (_, ingest):
+        for seed in range(5):
+            data = make_ct_rdsr(seed=seed)
+            spool.put(data, make_receipt(data, "c-store", caller="CT1"))
+
+        def slow(*args: Any, **wishes: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked > 1:
+                finish(ingest)
+            return connect(*args, **wishes)
+
+        monkeypatch.setattr(dose_lib, "connect", slow)
+        accounts = read_accounts(settings)
+        assert (accounts.received, accounts.missing) == (5, 0)
+        finish(ingest)
+        accounts = read_accounts(settings)
+        assert (accounts.stored, accounts.waiting) == (5, 0)
