@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -204,11 +204,14 @@ def decision_id(decision: Decision) -> str:
     return hashlib.sha256(content).hexdigest()[:24]
 
 
-def read_decisions(con: duckdb.DuckDBPyConnection) -> list[Decision]:
-    """Every decision of a store, the oldest first."""
+def read_decisions(
+    con: duckdb.DuckDBPyConnection, kinds: Collection[str] | None = None
+) -> list[Decision]:
+    """Every decision of a store or of the vault, or those of some kinds; the oldest first."""
     rows = con.execute(
         "SELECT kind, subject, payload, author, decided_at FROM decision"
-        " ORDER BY decided_at, decision_id"
+        " WHERE $all OR kind IN (SELECT unnest($kinds)) ORDER BY decided_at, decision_id",
+        {"all": kinds is None, "kinds": sorted(kinds or ())},
     ).fetchall()
     return [
         Decision(

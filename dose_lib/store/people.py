@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import duckdb
-import msgspec
 
 from dose_lib.records import Decision, Part
+from dose_lib.store.decision import read_decisions
 from dose_lib.vault.groups import ERASE, KINDS, Forgotten, forgotten, group
 
 ERASED = "the patient's data were erased"
@@ -24,21 +24,7 @@ DECIDING = KINDS | {EXPIRE_DOSES}
 
 def people_decisions(con: duckdb.DuckDBPyConnection) -> list[Decision]:
     """Every decision about people, and about how long doses are kept, that the store has."""
-    rows = con.execute(
-        "SELECT kind, subject, payload, author, decided_at FROM decision"
-        " WHERE kind IN (SELECT unnest(?))",
-        [sorted(DECIDING)],
-    ).fetchall()
-    return [
-        Decision(
-            kind=kind,
-            subject=subject,
-            payload=msgspec.json.decode(payload),
-            author=author,
-            decided_at=decided_at.astimezone(UTC),
-        )
-        for kind, subject, payload, author, decided_at in rows
-    ]
+    return read_decisions(con, DECIDING)
 
 
 class Gone(Forgotten, frozen=True):

@@ -1,4 +1,4 @@
-"""Decisions about people: checked, appended, read. They hold keys, never identities."""
+"""Decisions about people: checked and appended. They hold keys, never identities."""
 
 from __future__ import annotations
 
@@ -96,21 +96,3 @@ def append(con: duckdb.DuckDBPyConnection, decisions: Iterable[Decision]) -> Non
                 decision.decided_at,
             ],
         )
-
-
-def read(con: duckdb.DuckDBPyConnection) -> list[Decision]:
-    """All decisions, oldest first."""
-    rows = con.execute(
-        "SELECT kind, subject, payload, author, decided_at FROM decision"
-        " ORDER BY decided_at, decision_id"
-    ).fetchall()
-    return [
-        Decision(
-            kind=kind,
-            subject=subject,
-            payload=msgspec.json.decode(payload),
-            author=author,
-            decided_at=at.astimezone(UTC),
-        )
-        for kind, subject, payload, author, at in rows
-    ]

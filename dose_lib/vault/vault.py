@@ -15,6 +15,7 @@ from typing import Self
 from dose_lib.errors import UsageError, VaultError
 from dose_lib.records import Decision
 from dose_lib.settings import Settings
+from dose_lib.store.decision import read_decisions
 from dose_lib.vault import audit, decisions, groups, read, search, write
 from dose_lib.vault.file import VaultFile
 from dose_lib.vault.gate import Gate
@@ -55,7 +56,7 @@ class Vault:
         self._gate = Gate(settings, file, clock)
         self._inbox = Inbox(settings)
         with file.reading() as con:
-            self._decisions = decisions.read(con)
+            self._decisions = read_decisions(con)
         self._gone = groups.forgotten(self._decisions)
 
     @classmethod
